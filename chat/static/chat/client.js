@@ -1,0 +1,199 @@
+// One person's chat in one page: joins connection, cursors, outbox and reducer. Views read its state and call its verbs; it knows no DOM.
+
+import { Connection } from "./connection.js";
+import { Cursors } from "./cursors.js";
+import { Outbox, clientId } from "./outbox.js";
+import { empty, reduce } from "./reducer.js";
+
+// More missed than this in one room and its copy starts afresh from the newest: the older ones come by history when somebody looks.
+const RESUME_LIMIT = 200;
+const HISTORY_LIMIT = 50;
+const PAUSE = 2_000;
+
+/** `onchange()` after the state or the status changed; `onleft(room)` when one no longer belongs; `onfailed(item)` when the server refuses a post. */
+export class Client {
+  #edges;
+  #connection;
+  #cursors;
+  #outbox;
+  #loading = new Set();
+
+  constructor({ me, storage, connect, clock, random = Math.random, online = () => true, newId = clientId, onchange, onleft, onfailed }) {
+    this.#edges = { clock, onchange, onleft };
+    this.state = empty(me);
+    this.synced = false;
+    this.#connection = new Connection({
+      connect,
+      clock,
+      random,
+      online,
+      onopen: () => this.#resumeAll(),
+      onframe: (frame, request) => this.#receive(frame, request),
+      onstatus: (status) => this.#statusChanged(status),
+    });
+    this.#cursors = new Cursors({ clock, acknowledge: (cursors) => this.#connection.send({ type: "ack", cursors }) });
+    this.#outbox = new Outbox({
+      storage,
+      clock,
+      newId,
+      post: ({ room, id, body }) => this.#connection.request({ type: "post", room, id, body }),
+      onchange: (items) => this.#apply({ type: "outbox", items }),
+      onfailed,
+    });
+  }
+
+  get status() {
+    return this.#connection.status;
+  }
+
+  async start() {
+    this.#connection.open();
+    await this.#outbox.load();
+  }
+
+  /** A person asks to come back now. */
+  retry() {
+    this.#connection.retry();
+  }
+
+  /** The network is back, or the page is seen again. */
+  wake() {
+    this.#connection.wake();
+  }
+
+  post(room, body) {
+    return this.#outbox.add(room, body);
+  }
+
+  retryPost(id) {
+    this.#outbox.retry(id);
+  }
+
+  discardPost(id) {
+    this.#outbox.remove(id);
+  }
+
+  edit(room, seq, body) {
+    return this.#connection.request({ type: "edit", room, seq, body });
+  }
+
+  delete(room, seq) {
+    return this.#connection.request({ type: "delete", room, seq });
+  }
+
+  /** Opens the direct room with somebody and resolves with its id. */
+  async open(username) {
+    const { room } = await this.#connection.request({ type: "open", to: username });
+    return room;
+  }
+
+  /** Shows a room at a message, or at its newest for null; null as room shows none. */
+  look(room, at = null) {
+    this.#apply({ type: "look", room, at });
+  }
+
+  /** Loads what stands before, after or around a seq; a second call for the same direction waits for the first. */
+  async load(room, direction, seq) {
+    const wanted = `${room} ${direction}`;
+    if (this.#loading.has(wanted) || !this.synced) return;
+    this.#loading.add(wanted);
+    try {
+      await this.#connection.request({ type: "history", room, [direction]: seq, limit: HISTORY_LIMIT });
+    } catch (error) {
+      if (error.code !== "disconnected") await this.#sleep(error.retryAfter ?? PAUSE);
+    } finally {
+      this.#loading.delete(wanted);
+      this.#edges.onchange();
+    }
+  }
+
+  get loading() {
+    return this.#loading.size > 0;
+  }
+
+  /** This person has seen a room up to `seq`. */
+  read(room, seq) {
+    if (!(seq > this.state.rooms.get(room)?.read_seq) || !this.#connection.send({ type: "read", room, seq })) return;
+    this.#apply({ type: "receipt", room, user: this.state.me, read_seq: seq });
+  }
+
+  #receive(frame, request) {
+    switch (frame.type) {
+      case "welcome":
+        this.#cursors.welcome(frame);
+        this.#apply(frame);
+        this.#outbox.resume();
+        break;
+      case "room":
+        this.#room(frame);
+        break;
+      case "message":
+      case "replay":
+        this.#follow(frame);
+        break;
+      default:
+        this.#apply(frame, request);
+    }
+  }
+
+  #room(frame) {
+    const known = this.state.rooms.get(frame.room);
+    this.#cursors.room(frame);
+    this.#apply(frame);
+    if (frame.left && known) this.#edges.onleft(known);
+  }
+
+  #follow(frame) {
+    const verdict = frame.type === "replay" ? this.#cursors.replay(frame) : this.#cursors.message(frame);
+    if (verdict === "resume") this.#resume(frame.room);
+    if (verdict !== "apply") return;
+    this.#apply(frame);
+    const messages = frame.messages ?? [frame];
+    // The message itself is as good as its `posted`, which may have been lost or gone to another tab.
+    for (const { sender, id } of messages) if (sender === this.state.me) this.#outbox.remove(id);
+  }
+
+  async #resumeAll() {
+    const everything = this.#cursors.everything();
+    try {
+      await this.#connection.request({ type: "resume", limit: RESUME_LIMIT, ...everything });
+      this.#cursors.synced();
+      this.synced = true;
+      this.#edges.onchange();
+    } catch (error) {
+      if (error.code === "disconnected") return;
+      await this.#sleep(error.retryAfter ?? PAUSE);
+      if (!this.synced) this.#resumeAll();
+    }
+  }
+
+  async #resume(room) {
+    const { cursors, ended } = this.#cursors.resume(room);
+    try {
+      await this.#connection.request({ type: "resume", limit: RESUME_LIMIT, cursors });
+      ended();
+    } catch (error) {
+      if (["disconnected", "not_found"].includes(error.code)) return;
+      await this.#sleep(error.retryAfter ?? PAUSE);
+      ended();
+      this.#resume(room);
+    }
+  }
+
+  #statusChanged({ state }) {
+    if (state !== "live") {
+      this.synced = false;
+      this.#outbox.pause();
+    }
+    this.#edges.onchange();
+  }
+
+  #apply(frame, request) {
+    this.state = reduce(this.state, frame, request);
+    this.#edges.onchange();
+  }
+
+  #sleep(ms) {
+    return new Promise((resolve) => this.#edges.clock.setTimeout(resolve, ms));
+  }
+}

@@ -1,0 +1,183 @@
+// What this person's chat looks like after each frame: pure (state, frame) → state, with selectors. It asks for nothing.
+//
+// Only frames that the cursors let through may come here. A room's `window` is the unbroken run of messages that is on show:
+// messages outside of it are held too, because a history that is still outstanding may bring an older copy of them.
+
+const KEPT_UNSHOWN = 200;
+
+export const empty = (me) => ({ me, epoch: undefined, limits: {}, rooms: new Map(), shown: null, outbox: [], posted: new Map() });
+
+/** Frames of the server, and two of our own: `outbox` {items} and `look` {room, at}: at a seq, or at the newest for null. */
+export function reduce(state, frame, request) {
+  switch (frame.type) {
+    case "welcome":
+      return frame.rooms.reduce(meet, greet(state, frame));
+    case "room":
+      return frame.left ? leave(state, frame.room) : meet(state, frame);
+    case "message":
+      return settle(change(state, frame.room, (room) => advance(take(room, [frame], state.me), frame.rev)));
+    case "replay":
+      return settle(change(state, frame.room, (room) => replay(room, frame, state.me)));
+    case "history":
+      return change(state, frame.room, (room) => recall(room, frame, request ?? {}, state.me));
+    case "receipt":
+      return change(state, frame.room, (room) => receipt(room, frame, state.me));
+    case "posted":
+      return settle(post(state, frame));
+    case "outbox":
+      return { ...state, outbox: frame.items };
+    case "look":
+      return look(state, frame);
+    default:
+      return state;
+  }
+}
+
+export const unread = (room) => Math.max(0, room.seq - room.read_seq);
+
+export const unreadInAll = (state) => [...state.rooms.values()].reduce((sum, room) => sum + unread(room), 0);
+
+/** The messages on show in a room, oldest first, and whether there are more on either side. */
+export function onShow({ window, messages, first_seq, seq }) {
+  if (!window) return { messages: [], moreBefore: seq >= first_seq, moreAfter: false };
+  const [from, to] = window;
+  const shown = [];
+  for (let at = from; at <= to; at++) shown.push(messages.get(at));
+  return { messages: shown, moreBefore: from > first_seq, moreAfter: to < seq };
+}
+
+/** What this person sent to a room and cannot see as a message yet, oldest first. */
+export function pending(state, room) {
+  const seen = new Set();
+  for (const message of room.messages.values()) if (message.sender === state.me) seen.add(message.id);
+  const posted = [...state.posted.values()].filter((item) => item.room === room.room);
+  const waiting = state.outbox.filter((item) => item.room === room.room && !state.posted.has(item.id));
+  return [...posted, ...waiting].filter(({ id }) => !seen.has(id));
+}
+
+/** How far one of one's own messages got: "sent", "delivered" to everybody else, or "read" by everybody else. */
+export function progress(room, message, me) {
+  const others = [...room.receipts].filter(([user]) => user !== me).map(([, cursors]) => cursors);
+  if (others.length === 0) return "sent";
+  if (others.every(([, read]) => read >= message.seq)) return "read";
+  return others.every(([delivered]) => delivered >= message.rev) ? "delivered" : "sent";
+}
+
+// Heads and receipts are told anew on each connection, and only then may they go back: after a restored backup they do.
+function greet(state, { epoch, limits }) {
+  const sameHistory = state.epoch === undefined || state.epoch === epoch;
+  const rooms = sameHistory ? new Map(state.rooms) : new Map();
+  for (const [id, room] of rooms) rooms.set(id, { ...room, rev: 0, seq: 0, read_seq: 0, receipts: new Map() });
+  return { ...state, epoch, limits: limits ?? {}, rooms, posted: sameHistory ? state.posted : new Map() };
+}
+
+function meet(state, frame) {
+  const known = state.rooms.get(frame.room);
+  const room = {
+    ...(known ?? { applied: frame.delivered_rev, messages: new Map(), window: null, rev: 0, seq: 0, read_seq: 0, receipts: new Map() }),
+    ...frame,
+    first_seq: Math.max(known?.first_seq ?? 1, frame.first_seq ?? 1),
+    rev: Math.max(known?.rev ?? 0, frame.rev),
+    seq: Math.max(known?.seq ?? 0, frame.seq),
+    read_seq: Math.max(known?.read_seq ?? 0, frame.read_seq),
+    receipts: Object.entries(frame.receipts ?? {}).reduce(further, known?.receipts ?? new Map()),
+  };
+  return change({ ...state, rooms: new Map(state.rooms).set(frame.room, room) }, frame.room, (same) => same);
+}
+
+function leave(state, id) {
+  const rooms = new Map(state.rooms);
+  rooms.delete(id);
+  return { ...state, rooms };
+}
+
+/** Puts a changed room back and lets its window grow, or lets go of what nobody looks at. */
+function change(state, id, update) {
+  const room = state.rooms.get(id);
+  if (!room) return state;
+  const updated = update(room);
+  const kept = state.shown?.room === id ? widen(updated, state.shown.at) : forget(updated);
+  return { ...state, rooms: new Map(state.rooms).set(id, kept) };
+}
+
+function look(state, { room: id, at }) {
+  const before = state.shown?.room;
+  const shown = id === null ? null : { room: id, at };
+  const next = { ...state, shown };
+  const left = before !== undefined && before !== id ? change(next, before, (room) => room) : next;
+  return shown ? change(left, id, (room) => (onWindow(room, at) ? room : { ...room, window: null })) : left;
+}
+
+function onWindow({ window, seq, first_seq }, at) {
+  const place = within(at ?? seq, first_seq, seq);
+  return window !== null && window[0] <= place && place <= window[1];
+}
+
+const within = (value, low, high) => Math.max(low, Math.min(value, high));
+
+function widen(room, at) {
+  const { messages, first_seq, seq } = room;
+  const start = within(at ?? seq, first_seq, seq);
+  if (!room.window && !messages.has(start)) return room;
+  let [from, to] = room.window ?? [start, start];
+  while (messages.has(from - 1)) from--;
+  while (messages.has(to + 1)) to++;
+  return { ...room, window: [from, to] };
+}
+
+function forget(room) {
+  if (room.messages.size <= 2 * KEPT_UNSHOWN) return { ...room, window: null };
+  const newest = [...room.messages].filter(([seq]) => seq > room.seq - KEPT_UNSHOWN);
+  return { ...room, window: null, messages: new Map(newest) };
+}
+
+/** Of two copies of a message the one with the higher rev wins, whatever frame brought it. */
+function take(room, incoming, me) {
+  const messages = new Map(room.messages);
+  let { rev, seq, read_seq } = room;
+  for (const message of incoming) {
+    if (!(messages.get(message.seq)?.rev >= message.rev)) messages.set(message.seq, message);
+    rev = Math.max(rev, message.rev);
+    seq = Math.max(seq, message.seq);
+    if (message.sender === me) read_seq = Math.max(read_seq, message.seq);
+  }
+  return { ...room, messages, rev, seq, read_seq };
+}
+
+const advance = (room, upto) => ({ ...room, applied: Math.max(room.applied, upto), rev: Math.max(room.rev, upto) });
+
+function replay(room, { messages, upto, reset }, me) {
+  const from = reset ? { ...room, messages: new Map(), window: null, applied: 0 } : room;
+  return advance(take(from, messages, me), upto);
+}
+
+// The server knows where its history begins: without this, a room whose oldest messages are gone would be asked for them for ever.
+function recall(room, { messages, more_before }, { before, after }, me) {
+  const taken = take(room, messages, me);
+  if (more_before !== false || after !== undefined) return taken;
+  const first = messages[0]?.seq ?? before ?? room.seq + 1;
+  return { ...taken, first_seq: Math.max(taken.first_seq, first) };
+}
+
+function receipt(room, { user, delivered_rev, read_seq }, me) {
+  const receipts = further(room.receipts, [user, [delivered_rev ?? 0, read_seq ?? 0]]);
+  const mine = user === me ? Math.max(room.read_seq, read_seq ?? 0) : room.read_seq;
+  return { ...room, receipts, read_seq: mine };
+}
+
+function further(receipts, [user, [delivered, read]]) {
+  const [oldDelivered, oldRead] = receipts.get(user) ?? [0, 0];
+  return new Map(receipts).set(user, [Math.max(oldDelivered, delivered), Math.max(oldRead, read)]);
+}
+
+// `posted` does not move the cursor, so until the message itself has come, its author sees the post in its place.
+function post(state, { id, room, seq, rev, at }) {
+  const item = state.outbox.find((other) => other.id === id);
+  if (!item) return state;
+  return { ...state, posted: new Map(state.posted).set(id, { ...item, room, seq, rev, at, state: "sent" }) };
+}
+
+function settle(state) {
+  const here = [...state.posted].filter(([, { room, rev }]) => !(state.rooms.get(room)?.applied >= rev));
+  return here.length === state.posted.size ? state : { ...state, posted: new Map(here) };
+}

@@ -1,0 +1,85 @@
+// Every text that scripts put on the page, in one table, so that a translation is one more table; and times as a person reads them.
+
+const english = {
+  "connection.connecting": "Connecting…",
+  "connection.waiting": { one: "The server cannot be reached. Next try in {count} second.", other: "The server cannot be reached. Next try in {count} seconds." },
+  "connection.restarting": { one: "The server is restarting. Back in {count} second.", other: "The server is restarting. Back in {count} seconds." },
+  "connection.offline": "No network. Messages you write are kept and sent when it is back.",
+  "connection.live": "Connected.",
+  "connection.logged_out": "You are logged out.",
+  "connection.banned": "You were removed by a moderator.",
+  "connection.crowded": "You have too many connections open. Close another tab, then try again.",
+  "connection.stopped": "The server ended this connection.",
+  "retry": "Retry now",
+  "log_in": "Log in",
+  "room.members": { one: "{count} member", other: "{count} members" },
+  "room.direct": "Direct message",
+  "room.everyone": "Everyone",
+  "room.left": "You are no longer in {name}.",
+  "room.missing": "This room does not exist, or you are not in it.",
+  "room.choose": "Choose a room to read and write.",
+  "room.empty": "Nothing here yet. Say the first word.",
+  "room.loading": "Loading…",
+  "room.log": "Messages in {name}",
+  "unread": { one: "{count} unread message", other: "{count} unread messages" },
+  "jump": "Jump to latest",
+  "jump.new": "Jump to latest ({count})",
+  "missed": { one: "{count} new message", other: "{count} new messages" },
+  "new": "New messages",
+  "today": "Today",
+  "yesterday": "Yesterday",
+  "message.to": "Message {name}",
+  "message.edited": "(edited)",
+  "message.deleted": "This message was deleted.",
+  "mark.sending": "Sending…",
+  "mark.sent": "Sent",
+  "mark.delivered": "Delivered",
+  "mark.read": "Read",
+  "mark.failed": "Not sent",
+  "left": "{count} left",
+  "failed": "Your message was not sent: {why}",
+  "error.too_long": "It is too long.",
+  "error.empty": "It is empty.",
+  "error.invalid_text": "It contains characters that cannot be stored.",
+  "error.forbidden": "You may not do this here.",
+  "error.muted": "You are muted in this room.",
+  "error.not_found": "It is not there any more.",
+  "error.unknown_user": "Nobody has this username.",
+  "error.rate_limited": "That was too fast. Try again in a moment.",
+  "error.unavailable": "The server is busy. Try again in a moment.",
+  "error.storage_full": "The server's storage is full.",
+  "error.disconnected": "There is no connection right now.",
+};
+
+let texts = english;
+
+/** What the table lacks is said in English. */
+export function speak(translation) {
+  texts = { ...english, ...translation };
+}
+
+export function text(key, values = {}) {
+  const entry = texts[key];
+  const sentence = typeof entry === "string" ? entry : (entry[plural().select(values.count)] ?? entry.other);
+  return sentence.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+}
+
+/** Why a request failed, for a person: our own words for the codes we know, the server's for the others. */
+export const reason = ({ code, detail, message }) => (`error.${code}` in texts ? text(`error.${code}`) : (detail ?? message ?? code));
+
+const language = () => globalThis.document?.documentElement.lang || undefined;
+const plural = () => new Intl.PluralRules(language());
+const format = (at, options) => new Intl.DateTimeFormat(language(), options).format(new Date(at));
+
+export const clockTime = (at) => format(at, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+
+export const exactTime = (at) => format(at, { dateStyle: "full", timeStyle: "medium" });
+
+export function dayName(at, now = Date.now()) {
+  const isDay = (time) => new Date(time).toDateString() === new Date(at).toDateString();
+  const yesterday = new Date(now).setDate(new Date(now).getDate() - 1);
+  if (isDay(now)) return text("today");
+  if (isDay(yesterday)) return text("yesterday");
+  const sameYear = new Date(now).getFullYear() === new Date(at).getFullYear();
+  return format(at, { weekday: "long", day: "numeric", month: "long", ...(!sameYear && { year: "numeric" }) });
+}

@@ -1,0 +1,173 @@
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+
+import { Client } from "../../chat/static/chat/client.js";
+import { onShow, pending } from "../../chat/static/chat/reducer.js";
+import { memoryStorage } from "../../chat/static/chat/storage.js";
+import { FakeClock, FakeServer, message, messages, replay, room, settled, welcome } from "./fakes.mjs";
+
+let clock, server, left, failed, client;
+
+beforeEach(async () => {
+  clock = new FakeClock();
+  server = new FakeServer();
+  left = [];
+  failed = [];
+  client = new Client({
+    me: "alice",
+    storage: memoryStorage(),
+    connect: server.connect,
+    clock,
+    random: () => 1,
+    onchange() {},
+    onleft: ({ name }) => left.push(name),
+    onfailed: ({ code }) => failed.push(code),
+  });
+  client.start();
+  await server.welcome({ rooms: [room({ seq: 10, rev: 10, delivered_rev: 10, read_seq: 8 })] });
+  client.look("kitchen");
+});
+
+const kitchen = () => client.state.rooms.get("kitchen");
+const bodies = () => onShow(kitchen()).messages.map(({ body }) => body);
+
+async function cutAndReturn() {
+  await server.close(1006);
+  await clock.advance(500);
+  await server.accept();
+}
+
+test("a new page tells no cursors and asks for no more than it wants to show", () => {
+  const [resume] = server.received;
+  assert.equal(resume.type, "resume");
+  assert.equal(resume.cursors, undefined);
+  assert.equal(resume.limit, 200);
+});
+
+test("a live message is shown and acknowledged", async () => {
+  await server.send(message(11));
+  await clock.advance(1000);
+  assert.deepEqual(bodies(), ["text 11"]);
+  assert.deepEqual(server.got("ack").at(-1).cursors, { kitchen: 11 });
+});
+
+test("what was missed comes once and in order", async () => {
+  await server.send(message(11));
+  await cutAndReturn();
+  const resume = server.got("resume").at(-1);
+  assert.deepEqual(resume.cursors, { kitchen: 11 });
+  assert.equal(resume.epoch, "first");
+  await server.send(
+    welcome({ rooms: [room({ seq: 15, rev: 15, delivered_rev: 11 })] }),
+    replay({ messages: messages(12, 13), after: 11, upto: 13, complete: false }),
+    replay({ messages: messages(14, 15), after: 13, upto: 15 }),
+    message(15),
+    message(16),
+  );
+  assert.deepEqual(bodies(), [11, 12, 13, 14, 15, 16].map((seq) => `text ${seq}`));
+  assert.deepEqual(server.got("ack").map(({ cursors }) => cursors.kitchen).slice(0, 2), [13, 15]);
+});
+
+test("a jump is never skipped: the room is resumed, once", async () => {
+  await server.send(message(12), message(13));
+  const resumes = server.got("resume").slice(1);
+  assert.deepEqual(resumes.map(({ cursors }) => cursors), [{ kitchen: 10 }]);
+  await server.send(replay({ messages: messages(11, 13), after: 10, upto: 13 }));
+  await server.answer("resume", { type: "synced" });
+  assert.deepEqual(bodies(), ["text 11", "text 12", "text 13"]);
+});
+
+test("a resume that the server cannot answer now is asked for again", async () => {
+  await server.send(message(12));
+  await server.answer("resume", { type: "error", code: "unavailable", retry_after_ms: 400 });
+  await clock.advance(400);
+  assert.equal(server.got("resume").length, 3);
+});
+
+test("a post survives a lost answer and is never shown twice", async () => {
+  const { id } = client.post("kitchen", "hello");
+  await settled();
+  const own = message(11, { id, sender: "alice", body: "hello" });
+  await cutAndReturn();
+  await server.send(welcome({ rooms: [room({ seq: 11, rev: 11 })] }), replay({ messages: [own], after: 10, upto: 11 }));
+  assert.deepEqual(bodies(), ["hello"]);
+  assert.deepEqual(pending(client.state, kitchen()), []);
+  await settled();
+  assert.deepEqual(client.state.outbox, []);
+});
+
+test("a post that was not stored goes out again under its id", async () => {
+  const { id } = client.post("kitchen", "hello");
+  await cutAndReturn();
+  await server.send(welcome({ rooms: [room({ seq: 10, rev: 10 })] }));
+  assert.deepEqual(server.got("post").map((post) => post.id), [id]);
+});
+
+test("a post that another tab got answered leaves the outbox", async () => {
+  const { id } = client.post("kitchen", "hello");
+  await server.send(message(11, { id, sender: "alice" }));
+  assert.deepEqual(client.state.outbox, []);
+});
+
+test("a refused post says why", async () => {
+  client.post("kitchen", "hello");
+  await settled();
+  await server.answer("post", { type: "error", code: "muted", detail: "Until noon." });
+  assert.deepEqual(failed, ["muted"]);
+  assert.equal(pending(client.state, kitchen())[0].state, "failed");
+});
+
+test("reading is told once and shows at once", async () => {
+  client.read("kitchen", 10);
+  client.read("kitchen", 10);
+  client.read("kitchen", 9);
+  await settled();
+  assert.deepEqual(server.got("read").map(({ seq }) => seq), [10]);
+  assert.equal(kitchen().read_seq, 10);
+});
+
+test("history is asked for once at a time", async () => {
+  client.load("kitchen", "before", 11);
+  client.load("kitchen", "before", 11);
+  await settled();
+  assert.equal(server.got("history").length, 1);
+  await server.answer("history", { type: "history", room: "kitchen", messages: messages(1, 10), more_before: false, more_after: false });
+  assert.equal(bodies().length, 10);
+  assert.equal(client.loading, false);
+});
+
+test("a message that comes while a history is outstanding is kept, and an older copy does not undo an edit", async () => {
+  client.load("kitchen", "before", 11);
+  await server.send(message(11), message(4, { rev: 12, body: "edited" }));
+  await server.answer("history", { type: "history", room: "kitchen", messages: messages(1, 10), more_before: false, more_after: true });
+  assert.equal(bodies().length, 11);
+  assert.equal(bodies()[3], "edited");
+});
+
+test("another epoch starts afresh and keeps what was not sent", async () => {
+  await server.send(message(11));
+  client.post("kitchen", "hello");
+  await cutAndReturn();
+  await server.send(
+    welcome({ epoch: "second", rooms: [room({ seq: 2, rev: 2, delivered_rev: 2 })] }),
+    replay({ messages: messages(1, 2), upto: 2, reset: true }),
+  );
+  assert.deepEqual(bodies(), ["text 1", "text 2"]);
+  assert.equal(server.got("post").length, 1);
+  await server.send(message(3));
+  assert.equal(bodies().length, 3);
+});
+
+test("opening a direct room resolves with its id", async () => {
+  const opening = client.open("bob");
+  await settled();
+  await server.answer("open", room({ room: "direct-1", kind: "direct", peer: "bob" }));
+  assert.equal(await opening, "direct-1");
+  assert.ok(client.state.rooms.has("direct-1"));
+});
+
+test("being removed from a room is said, not being in one is not", async () => {
+  await server.send({ type: "room", room: "elsewhere", left: true }, { type: "room", room: "kitchen", left: true });
+  assert.deepEqual(left, ["Kitchen"]);
+  assert.equal(kitchen(), undefined);
+});

@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { rows } from "../../chat/static/chat/timeline.js";
+import { message } from "./fakes.mjs";
+
+const at = (time, day = "2026-11-20") => new Date(`${day}T${time}`).toISOString();
+const receipts = (entries) => ({ receipts: new Map(Object.entries(entries)) });
+
+const timeline = ({ messages = [], waiting = [], newAfter = null, room = receipts({}) }) => rows({ room, messages, waiting, newAfter, me: "alice" });
+
+const outline = (all) => all.map(({ kind, message, opens }) => (kind === "message" ? `${opens ? "+" : " "}${message.sender}` : kind));
+
+test("messages of one sender within five minutes are grouped", () => {
+  const messages = [message(1, { at: at("10:00") }), message(2, { at: at("10:04") }), message(3, { at: at("10:09") }), message(4, { at: at("10:09"), sender: "charlie" })];
+  assert.deepEqual(outline(timeline({ messages })), ["day", "+bob", " bob", "+bob", "+charlie"]);
+});
+
+test("each day has its line", () => {
+  const messages = [message(1, { at: at("23:59") }), message(2, { at: at("00:01", "2026-11-21") })];
+  assert.deepEqual(outline(timeline({ messages })), ["day", "+bob", "day", "+bob"]);
+});
+
+test("the divider stands before the first new message and never before what is on its way", () => {
+  const messages = [message(1), message(2)];
+  const waiting = [{ id: "x", room: "kitchen", body: "hello", at: Date.parse(message(1).at), state: "sending" }];
+  assert.deepEqual(outline(timeline({ messages, newAfter: 1 })), ["day", "+bob", "new", "+bob"]);
+  assert.deepEqual(outline(timeline({ messages, waiting, newAfter: 2 })), ["day", "+bob", " bob", "+alice"]);
+});
+
+test("a post keeps its row when it becomes a message", () => {
+  const waiting = [{ id: "x", body: "hello", at: 1, state: "sending" }];
+  const [, sending] = timeline({ waiting });
+  const [, there] = timeline({ messages: [message(1, { id: "x", sender: "alice" })] });
+  assert.equal(sending.key, there.key);
+  assert.deepEqual([sending.mark, there.mark], ["sending", "sent"]);
+});
+
+test("marks say up to where one's own messages got", () => {
+  const messages = [1, 2, 3, 4, 5].map((seq) => message(seq, { sender: "alice" }));
+  const room = receipts({ alice: [5, 5], bob: [4, 2] });
+  assert.deepEqual(timeline({ messages, room }).slice(1).map(({ mark }) => mark), [undefined, "read", undefined, "delivered", "sent"]);
+});
+
+test("equal ids of two senders are two rows", () => {
+  const keys = timeline({ messages: [message(1, { id: "x" }), message(2, { id: "x", sender: "charlie" })] }).map(({ key }) => key);
+  assert.equal(new Set(keys).size, keys.length);
+});
