@@ -1,5 +1,5 @@
-# Every target is a thin alias: what it runs works without make too, with DEBUG=1 in the environment.
-# Settings come from the environment or from the command line: make run PORT=9000 CHAT_POST_RATE=0
+# Every target is a thin alias: its commands work without make too, with DEBUG=1 in the environment.
+# Settings come from the environment or the command line: make run PORT=9000 CHAT_POST_RATE=0
 
 PYTHON ?= python3
 PORT ?= 8000
@@ -7,12 +7,16 @@ DEBUG ?= 1
 export PORT DEBUG
 
 python := .venv/bin/python
+compile := $(python) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+    --no-annotate --custom-compile-command "make lock"
+# An environment whose Python was upgraded away, or that was never finished, is as good as none.
+$(shell test -x $(python) || rm -rf .venv)
 
 .DELETE_ON_ERROR:
 .PHONY: help run test coverage check format bench lock clean
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1#/p' Makefile | awk -F'#' '{ printf "%-16s%s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1#/p' Makefile | awk -F'#' '{ printf "%-18s%s\n", $$1, $$2 }'
 
 run: .venv/requirements.txt  ## Roost with demo users, on http://127.0.0.1:8000
 	@$(python) manage.py migrate --verbosity 0
@@ -31,7 +35,6 @@ coverage: .venv/requirements-dev.txt  ## which lines the tests leave out
 check: .venv/requirements-dev.txt  ## format, lint, types, migrations, Django's own checks
 	$(python) -m ruff format --check --quiet
 	$(python) -m ruff check --quiet
-	$(python) -m djlint --lint --quiet templates chat/templates
 	$(python) -m mypy
 	$(python) manage.py makemigrations --check --dry-run
 	$(python) manage.py check
@@ -44,24 +47,22 @@ bench: .venv/requirements-dev.txt  ## deliveries per second, on this machine
 	@$(python) -m tests.bench
 
 lock: .venv/requirements-dev.txt  ## pin what requirements*.in ask for
-	@for lock in requirements requirements-dev; do \
-	    $(python) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	        --no-annotate --custom-compile-command 'make lock' $$lock.in -o $$lock.txt || exit; \
-	done
+	@$(compile) requirements.in -o requirements.txt
+	@$(compile) requirements-dev.in -o requirements-dev.txt
 
 clean:  ## remove what make made; the database stays
 	rm -rf .venv .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache staticfiles
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-# One environment for everything. It holds a copy of each lock that was installed: newer than the lock, nothing is to do.
+# One environment for everything. It keeps a copy of each lock that it has installed: as long as the
+# copy is newer than the lock, there is nothing to do.
 .venv/%.txt: %.txt .venv/bin/python
 	@echo "Installing $< into .venv ..."
 	@$(python) -m pip install --disable-pip-version-check --no-input --quiet --requirement $< \
-	    >.venv/pip.log 2>&1 || { tail -n 4 .venv/pip.log; \
+	    >.venv/pip.log 2>&1 || { tail -n 2 .venv/pip.log; \
 	    echo "pip could not install $<: is the network up? All it said is in .venv/pip.log"; exit 1; } >&2
 	@cp $< $@
 
-# Also missing when the Python that it points to was upgraded away.
 .venv/bin/python:
 	@command -v $(PYTHON) >/dev/null || { \
 	    echo "There is no $(PYTHON): install Python 3.11 or newer, or name yours: make run PYTHON=..." >&2; exit 1; }
@@ -69,4 +70,4 @@ clean:  ## remove what make made; the database stays
 	install 3.11 or newer, or name yours: make run PYTHON=..." % sys.version_info[:2])'
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	    echo "$(PYTHON) cannot make environments: on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
-	@$(PYTHON) -m venv --clear .venv
+	@$(PYTHON) -m venv .venv
