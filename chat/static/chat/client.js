@@ -59,6 +59,8 @@ export class Client {
   /** The network is back, or the page is seen again. */
   wake() {
     this.#connection.wake();
+    // Another tab may have been closed before its posts were answered.
+    if (this.status.state === "live") this.#outbox.resume();
   }
 
   post(room, body) {

@@ -1,0 +1,119 @@
+// The page's entry: makes the client with the browser's own edges, follows the address, and draws what changed once per frame.
+
+import { banner } from "./banner.js";
+import { Client } from "./client.js";
+import { nameOf, rail } from "./rail.js";
+import { unreadInAll } from "./reducer.js";
+import { roomView } from "./room.js";
+import { openDrafts, openStorage } from "./storage.js";
+import { reason, text } from "./text.js";
+
+const NOTICE_FOR = 8_000;
+const ROOM_PATH = /r\/([^/]+)\/(?:m\/(\d+)\/)?$/;
+
+const config = JSON.parse(document.getElementById("config").textContent);
+const page = document.querySelector(".chat");
+const home = location.pathname.replace(ROOM_PATH, "");
+
+const address = (room, seq) => `${home}r/${encodeURIComponent(room)}/${seq ? `m/${seq}/` : ""}`;
+
+function connect(protocol) {
+  const url = new URL(config.ws_path, location.href);
+  url.protocol = url.protocol.replace("http", "ws");
+  return new WebSocket(url, protocol);
+}
+
+const client = new Client({
+  me: config.username,
+  storage: await openStorage(config.username),
+  connect,
+  clock: {
+    now: () => Date.now(),
+    setTimeout: (callback, ms) => setTimeout(callback, ms),
+    clearTimeout: (timer) => clearTimeout(timer),
+  },
+  online: () => navigator.onLine,
+  onchange: drawSoon,
+  onleft: (room) => notify(text("room.left", { name: nameOf(room) })),
+  onfailed: (item) => notify(text("failed", { why: reason(item) })),
+});
+
+const drafts = openDrafts(config.username);
+const room = roomView(client, drafts, { notify, address, visit: go });
+const drawRail = rail(client, { choose: go, address });
+const drawBanner = banner(client);
+
+let current = null;
+let drawing = false;
+let noticeEnds;
+
+// Nothing is painted in a hidden page, and so no animation frame comes: but its title must still tell what is new.
+function drawSoon() {
+  if (drawing) return;
+  drawing = true;
+  if (document.hidden) setTimeout(draw, 100);
+  else requestAnimationFrame(draw);
+}
+
+function draw() {
+  drawing = false;
+  if (current === null && client.synced && matchMedia("(width >= 720px)").matches) openFirst();
+  drawBanner();
+  drawRail(current);
+  room.render();
+  drawTitle();
+}
+
+function drawTitle() {
+  const shown = client.state.rooms.get(current);
+  const count = unreadInAll(client.state);
+  document.title = `${count > 0 ? `(${count}) ` : ""}${shown ? nameOf(shown) : "Roost"}`;
+}
+
+/** Where there is space for rail and room, the room that concerns everyone is on show until one chooses. */
+function openFirst() {
+  const rooms = [...client.state.rooms.values()];
+  const first = rooms.find(({ kind }) => kind === "everyone") ?? rooms[0];
+  if (first) enter(first.room, null);
+}
+
+function enter(id, seq) {
+  current = id;
+  page.dataset.pane = id === null || location.pathname === home ? "rooms" : "room";
+  room.enter(id, seq);
+  drawSoon();
+}
+
+function go(id, seq) {
+  history.pushState(null, "", id === null ? home : address(id, seq));
+  follow();
+}
+
+function follow() {
+  const [, id, seq] = ROOM_PATH.exec(location.pathname) ?? [];
+  enter(id === undefined ? null : decodeURIComponent(id), seq === undefined ? null : Number(seq));
+}
+
+function notify(words) {
+  const notice = document.querySelector(".notice");
+  clearTimeout(noticeEnds);
+  notice.textContent = words;
+  notice.hidden = false;
+  noticeEnds = setTimeout(() => (notice.hidden = true), NOTICE_FOR);
+}
+
+document.querySelector(".back").addEventListener("click", (event) => {
+  event.preventDefault();
+  go(null);
+});
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return;
+  client.wake();
+  drawSoon();
+});
+addEventListener("online", () => client.wake());
+addEventListener("pageshow", ({ persisted }) => persisted && client.wake());
+addEventListener("popstate", follow);
+
+follow();
+client.start();

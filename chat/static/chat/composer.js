@@ -1,0 +1,94 @@
+// Where one writes: grows with its text, keeps a draft per room, sends on Enter, and edits what was sent.
+
+import { text } from "./text.js";
+
+const COUNTED_FROM = 0.9;
+
+/** `send(body)`, `edit(seq, body)` and `newestOwn()` (a message to edit, or nothing) belong to the room that was given to `enter`. */
+export function composer(client, drafts, { send, edit, newestOwn }) {
+  const form = document.querySelector(".composer");
+  const field = form.querySelector("textarea");
+  const counter = form.querySelector(".counter");
+  const banner = form.querySelector(".editing");
+  let room = null;
+  let editing = null;
+
+  const limit = () => client.state.limits.body_chars ?? Infinity;
+  const length = () => [...field.value].length;
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    submit();
+  });
+  field.addEventListener("input", changed);
+  field.addEventListener("keydown", (event) => {
+    // Enter that ends a composition (Chinese, Japanese, Korean) chooses a word. Safari ends the composition before the key: 229.
+    if (event.isComposing || event.keyCode === 229) return;
+    if (event.key === "Enter" && !event.shiftKey) {
+      event.preventDefault();
+      submit();
+    } else if (event.key === "ArrowUp" && field.value === "" && !editing) {
+      const message = newestOwn();
+      if (!message) return;
+      event.preventDefault();
+      beginEdit(message);
+    } else if (event.key === "Escape" && editing) {
+      endEdit();
+    }
+  });
+  banner.querySelector(".cancel").addEventListener("click", endEdit);
+
+  function submit() {
+    const body = field.value;
+    if (body.trim() === "" || length() > limit()) return;
+    if (editing) {
+      const { seq } = editing;
+      endEdit();
+      edit(seq, body);
+    } else {
+      put("");
+      send(body);
+    }
+    field.focus();
+  }
+
+  function put(value) {
+    field.value = value;
+    changed();
+  }
+
+  function changed() {
+    if (!editing && room !== null) drafts.set(room, field.value);
+    field.style.blockSize = "auto";
+    field.style.blockSize = `${field.scrollHeight + 2}px`;
+    const left = limit() - length();
+    counter.hidden = left > limit() * (1 - COUNTED_FROM) || limit() === Infinity;
+    counter.textContent = text("left", { count: left });
+    counter.classList.toggle("over", left < 0);
+  }
+
+  function beginEdit(message) {
+    editing = message;
+    banner.hidden = false;
+    put(message.body);
+    field.focus();
+  }
+
+  function endEdit() {
+    editing = null;
+    banner.hidden = true;
+    put(room === null ? "" : drafts.get(room));
+  }
+
+  return {
+    beginEdit,
+    enter(entered, name) {
+      room = entered;
+      endEdit();
+      field.placeholder = text("message.to", { name });
+      field.setAttribute("aria-label", field.placeholder);
+      // On a phone, focus would raise the keyboard over what one came to read.
+      if (matchMedia("(pointer: fine)").matches) field.focus({ preventScroll: true });
+    },
+  };
+}

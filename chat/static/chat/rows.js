@@ -1,0 +1,37 @@
+// Makes elements from the page's templates and keeps a list's children in step with rows of data.
+
+export const clone = (template) => document.getElementById(template).content.firstElementChild.cloneNode(true);
+
+/** Writes only what differs: selections, focus and live regions stay undisturbed. */
+export function write(element, words) {
+  if (element.textContent !== words) element.textContent = words;
+}
+
+/**
+ * Makes the children of `list` show `items`, by their `key`: `create(item)` makes an element, `update(element, item)` fills it.
+ * An element whose item is still there stays the same element.
+ */
+export function show(list, items, create, update) {
+  const keys = new Set(items.map(({ key }) => key));
+  const elements = new Map();
+  for (const element of [...list.children]) {
+    if (keys.has(element.dataset.key)) elements.set(element.dataset.key, element);
+    else element.remove();
+  }
+  let place = list.firstElementChild;
+  for (const item of items) {
+    const element = elements.get(item.key) ?? create(item);
+    element.dataset.key = item.key;
+    update(element, item);
+    if (element === place) place = place.nextElementSibling;
+    else list.insertBefore(element, place);
+  }
+}
+
+/** Up to two letters for somebody without a picture, on a tint that is always the same for the name. */
+export function paintAvatar(element, name) {
+  const words = name.trim().split(/[\s._-]+/);
+  const initials = (words.length > 1 ? [words[0], words.at(-1)] : words).map(([...letters]) => letters[0] ?? "");
+  write(element, initials.join("").toLocaleUpperCase());
+  element.dataset.tint = [...name].reduce((sum, letter) => (sum * 31 + letter.codePointAt(0)) % 997, 7) % 8;
+}
