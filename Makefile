@@ -21,6 +21,7 @@ help:  ## this list
 run: .venv/requirements.txt  ## Roost with demo users, on http://127.0.0.1:8000
 	@$(python) manage.py migrate --verbosity 0
 	@$(python) manage.py demo
+	@echo "Roost starts on http://127.0.0.1:$(PORT) (Ctrl-C ends it)"
 	@$(python) -m project.server --port $(PORT) project.asgi:application
 
 test: .venv/requirements-dev.txt  ## all tests
