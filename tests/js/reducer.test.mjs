@@ -147,8 +147,14 @@ test("a message is delivered or read when everybody else got that far", () => {
 
 test("a receipt never goes back", () => {
   const receipt = (read_seq) => ({ type: "receipt", room: "kitchen", user: "bob", delivered_rev: 9, read_seq });
-  const state = after(welcome({ rooms: [room()] }), receipt(8), receipt(3));
+  const state = after(welcome({ rooms: [room({ receipts: { bob: [9, 7] } })] }), receipt(8), receipt(3));
   assert.deepEqual(kitchen(state).receipts.get("bob"), [9, 8]);
+  assert.deepEqual(kitchen(reduce(state, room({ receipts: { bob: [2, 2] } }))).receipts.get("bob"), [9, 8]);
+});
+
+test("in a room that tells no receipts, one that passes by means nothing", () => {
+  const state = after(welcome({ rooms: [room()] }), { type: "receipt", room: "kitchen", user: "bob", delivered_rev: 9, read_seq: 9 });
+  assert.equal(progress(kitchen(state), message(5, { sender: "alice" }), "alice"), "sent");
 });
 
 test("names that mean something to JavaScript are only names", () => {

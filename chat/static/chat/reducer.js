@@ -80,7 +80,7 @@ function meet(state, frame) {
     rev: Math.max(known?.rev ?? 0, frame.rev),
     seq: Math.max(known?.seq ?? 0, frame.seq),
     read_seq: Math.max(known?.read_seq ?? 0, frame.read_seq),
-    receipts: Object.entries(frame.receipts ?? {}).reduce(further, known?.receipts ?? new Map()),
+    receipts: new Map(Object.entries(frame.receipts ?? {}).map(([user, cursors]) => [user, further(known?.receipts.get(user), cursors)])),
   };
   return change({ ...state, rooms: new Map(state.rooms).set(frame.room, room) }, frame.room, (same) => same);
 }
@@ -159,16 +159,14 @@ function recall(room, { messages, more_before }, { before, after }, me) {
   return { ...taken, first_seq: Math.max(taken.first_seq, first) };
 }
 
-function receipt(room, { user, delivered_rev, read_seq }, me) {
-  const receipts = further(room.receipts, [user, [delivered_rev ?? 0, read_seq ?? 0]]);
-  const mine = user === me ? Math.max(room.read_seq, read_seq ?? 0) : room.read_seq;
-  return { ...room, receipts, read_seq: mine };
+// Large rooms tell no receipts: one that passes by anyway must not look like everybody's.
+function receipt(room, { user, delivered_rev = 0, read_seq = 0 }, me) {
+  const before = room.receipts.get(user);
+  const receipts = before ? new Map(room.receipts).set(user, further(before, [delivered_rev, read_seq])) : room.receipts;
+  return { ...room, receipts, read_seq: user === me ? Math.max(room.read_seq, read_seq) : room.read_seq };
 }
 
-function further(receipts, [user, [delivered, read]]) {
-  const [oldDelivered, oldRead] = receipts.get(user) ?? [0, 0];
-  return new Map(receipts).set(user, [Math.max(oldDelivered, delivered), Math.max(oldRead, read)]);
-}
+const further = ([delivered, read] = [0, 0], [newDelivered, newRead]) => [Math.max(delivered, newDelivered), Math.max(read, newRead)];
 
 // `posted` does not move the cursor, so until the message itself has come, its author sees the post in its place.
 function post(state, { id, room, seq, rev, at }) {

@@ -67,7 +67,8 @@ export function roomView(client, drafts, { notify, address, visit }) {
   function render() {
     if (entered === null && client.state.rooms.has(wanted)) begin();
     const shown = room();
-    for (const part of [head, log, form]) part.hidden = !shown;
+    for (const part of [log, form]) part.hidden = !shown;
+    head.hidden = !shown && !client.synced;
     nothing.hidden = Boolean(shown);
     if (!shown) return renderNothing();
     write(head.querySelector("h1"), nameOf(shown));
@@ -94,6 +95,8 @@ export function roomView(client, drafts, { notify, address, visit }) {
   }
 
   function renderNothing() {
+    write(head.querySelector("h1"), text("room.none"));
+    write(head.querySelector(".about"), "");
     nothing.querySelector("button").hidden = !client.synced;
     const words = wanted === null ? "room.choose" : "room.missing";
     write(nothing.querySelector("p"), text(client.synced ? words : "room.loading"));

@@ -33,5 +33,5 @@ export function paintAvatar(element, name) {
   const words = name.trim().split(/[\s._-]+/);
   const initials = (words.length > 1 ? [words[0], words.at(-1)] : words).map(([...letters]) => letters[0] ?? "");
   write(element, initials.join("").toLocaleUpperCase());
-  element.dataset.tint = [...name].reduce((sum, letter) => (sum * 31 + letter.codePointAt(0)) % 997, 7) % 8;
+  element.dataset.tint = [...name].reduce((sum, letter) => (sum * 33 + letter.codePointAt(0)) % 1009, 5) % 8;
 }

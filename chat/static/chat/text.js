@@ -17,6 +17,7 @@ const english = {
   "room.everyone": "Everyone",
   "room.left": "You are no longer in {name}.",
   "room.missing": "This room does not exist, or you are not in it.",
+  "room.none": "No room",
   "room.choose": "Choose a room to read and write.",
   "room.empty": "Nothing here yet. Say the first word.",
   "room.loading": "Loading…",
