@@ -1,0 +1,148 @@
+"""Who is behind a connection: a session cookie, a bearer token or a ticket. Synchronous.
+
+Not `channels.auth`: that looks once, ignores SECRET_KEY_FALLBACKS and ends the session after a key was
+rotated. Here a connection keeps its credential, to be looked at again for as long as it lives.
+"""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from django.conf import settings
+from django.contrib.auth import (
+    BACKEND_SESSION_KEY,
+    HASH_SESSION_KEY,
+    SESSION_KEY,
+    get_user_model,
+    load_backend,
+)
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.sessions.models import Session
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+
+from .models import Token
+
+TOKEN_LIFE = timedelta(days=30)
+TICKET_LIFE = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A user, and the credential whose end ends the connection."""
+
+    user: AbstractBaseUser
+    credential: str  # key of a session, or digest of a token
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a client shows when it connects. The strongest counts: bearer, ticket, cookie."""
+
+    authorization: str = ""
+    ticket: str = ""
+    session_key: str = ""
+
+    @property
+    def ambient(self) -> bool:
+        """A cookie alone: the browser adds it, whoever asks."""
+        return bool(self.session_key and not self.authorization and not self.ticket)
+
+
+def holder(credentials: Credentials) -> Identity | None:
+    """Whom a client is by what it shows. A ticket is used up."""
+    if credentials.authorization:
+        return by_bearer(credentials.authorization)
+    if credentials.ticket:
+        return by_ticket(credentials.ticket)
+    return _by_session(credentials.session_key)
+
+
+def identify(credential: str) -> Identity | None:
+    """Who holds this session key or token digest; None when it is, or has become, worth nothing."""
+    return _by_session(credential) or _by_token(credential)
+
+
+def by_bearer(authorization: str) -> Identity | None:
+    """From the value of an Authorization header."""
+    scheme, _, secret = authorization.partition(" ")
+    return _by_token(_digest(secret.strip())) if scheme.lower() == "bearer" else None
+
+
+def by_ticket(secret: str) -> Identity | None:
+    """Use a ticket up; who asked for it, if that session or token is still good."""
+    ticket = Token.objects.filter(
+        pk=_digest(secret), kind=Token.Kind.TICKET, expires_at__gt=timezone.now()
+    ).first()
+    if ticket is None:
+        return None
+    used, _ = Token.objects.filter(pk=ticket.pk).delete()
+    return identify(ticket.issuer) if used else None
+
+
+def issue_token(user: AbstractBaseUser) -> tuple[str, datetime]:
+    """A bearer token, shown this once, and its end."""
+    return _issue(user, Token.Kind.BEARER, TOKEN_LIFE)
+
+
+def issue_ticket(issuer: Identity) -> str:
+    """A ticket for one connection, to be used within TICKET_LIFE."""
+    return _issue(issuer.user, Token.Kind.TICKET, TICKET_LIFE, issuer.credential)[0]
+
+
+def _issue(
+    user: AbstractBaseUser, kind: Token.Kind, life: timedelta, issuer: str = ""
+) -> tuple[str, datetime]:
+    now = timezone.now()
+    Token.objects.filter(user=user, expires_at__lt=now).delete()
+    secret = secrets.token_urlsafe(32)
+    Token.objects.create(
+        digest=_digest(secret),
+        kind=kind,
+        user=user,
+        auth_hash=user.get_session_auth_hash(),
+        issuer=issuer,
+        expires_at=now + life,
+    )
+    return secret, now + life
+
+
+def _digest(secret: str) -> str:
+    return sha256(secret.encode()).hexdigest()
+
+
+def _by_session(key: str) -> Identity | None:
+    session = Session.objects.filter(pk=key, expire_date__gt=timezone.now()).first()
+    if session is None:
+        return None
+    user = _session_user(session.get_decoded())
+    return Identity(user, key, session.expire_date) if user else None
+
+
+def _session_user(data: Mapping[str, str]) -> AbstractBaseUser | None:
+    backend = data.get(BACKEND_SESSION_KEY)
+    if SESSION_KEY not in data or backend not in settings.AUTHENTICATION_BACKENDS:
+        return None
+    key = get_user_model()._meta.pk.to_python(data[SESSION_KEY])
+    user = load_backend(backend).get_user(key)
+    return user if user and _hash_holds(user, data.get(HASH_SESSION_KEY, "")) else None
+
+
+def _by_token(digest: str) -> Identity | None:
+    token = (
+        Token.objects.filter(pk=digest, kind=Token.Kind.BEARER, expires_at__gt=timezone.now())
+        .select_related("user")
+        .first()
+    )
+    if token is None or not token.user.is_active or not _hash_holds(token.user, token.auth_hash):
+        return None
+    return Identity(token.user, digest, token.expires_at)
+
+
+def _hash_holds(user: AbstractBaseUser, known: str) -> bool:
+    """Whether the password is still the one of then, under this or an earlier SECRET_KEY."""
+    hashes = (user.get_session_auth_hash(), *user.get_session_auth_fallback_hash())
+    return any(constant_time_compare(known, candidate) for candidate in hashes)

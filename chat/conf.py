@@ -1,0 +1,35 @@
+"""Limits of the chat: fixed ones as constants, adjustable ones read from Django's settings."""
+
+from django.conf import settings
+
+MESSAGE_BYTES = 64 * 1024  # one WebSocket message from a client
+PAYLOAD_BYTES = 256 * 1024  # one WebSocket message to a client
+BODY_CHARS = 4_000
+ROOM_NAME_CHARS = 80
+PAGE = 200  # messages in one replay or history frame
+WINDOW = 400  # replayed messages that a client has not acknowledged yet
+OUTBOX_BYTES = 1024 * 1024  # what waits for one slow reader before its socket is put behind
+IN_FLIGHT = 256  # posts of one socket that wait for their commit before we stop reading it
+SMALL_ROOM = 50  # members up to which a room shows everybody's receipts
+BURST_SECONDS = 5  # of `post_rate` may come at once
+CONNECTIONS = 50  # open sockets of one user
+
+
+def post_rate() -> float:
+    """Posts per second and user; 0 means no limit."""
+    return float(getattr(settings, "CHAT_POST_RATE", 10))
+
+
+def heartbeat() -> float:
+    """Seconds of silence after which a client hears from us."""
+    return float(getattr(settings, "CHAT_HEARTBEAT", 15))
+
+
+def open_signup() -> bool:
+    """Whether strangers may make themselves an account."""
+    return bool(getattr(settings, "CHAT_OPEN_SIGNUP", True))
+
+
+def allowed_origins() -> list[str]:
+    """Full origins (scheme, host, port) besides the request's own that may open a WebSocket."""
+    return list(getattr(settings, "CHAT_ALLOWED_ORIGINS", []))

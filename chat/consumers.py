@@ -1,0 +1,129 @@
+"""The life of one WebSocket: handshake, listening, and the end, however it comes. It decides nothing.
+
+Its dispatch is its own: Channels' would visit the one ORM thread before every frame, and listen to the
+channel layer for each socket, where one switchboard per worker does.
+"""
+
+import asyncio
+import logging
+from io import BytesIO
+
+from channels.consumer import AsyncConsumer
+from django.conf import settings
+from django.core.exceptions import DisallowedHost
+from django.core.handlers.asgi import ASGIRequest
+
+from . import conf, origins
+from .authentication import Credentials
+from .errors import Banned, ChatError, NotLoggedIn, TooManyConnections
+from .frame_socket import FrameSocket
+from .sockets import CloseCode, Socket
+from .text_socket import TextSocket
+from .worker import Receive, Scope, Send, Worker
+
+logger = logging.getLogger(__name__)
+
+FRAMES = "chat.v1.json"
+TEXT = "chat"
+SILENCE = 10.0  # seconds until a client that speaks frames must have said something
+
+REFUSALS = {
+    NotLoggedIn: CloseCode.LOGGED_OUT,
+    Banned: CloseCode.BANNED,
+    TooManyConnections: CloseCode.TOO_MANY,
+}
+
+
+class ChatConsumer(AsyncConsumer):
+    """One WebSocket, in either dialect."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.worker: Worker = scope["worker"]
+        self.scope, self.receive, self.send = scope, receive, send
+        await receive()  # websocket.connect
+        request = _as_request(scope)
+        credentials = Credentials(
+            authorization=request.headers.get("Authorization", ""),
+            ticket=request.GET.get("ticket", ""),
+            session_key=request.COOKIES.get(settings.SESSION_COOKIE_NAME, ""),
+        )
+        if not _is_trusted(request, credentials):
+            await send({"type": "websocket.close"})  # before accepting: HTTP 403
+            return
+        await self._accept()
+        socket: Socket | None = None
+        try:
+            socket = await self._admit(credentials)
+            await self._listen(socket)
+        except ChatError as error:
+            await self._refuse(error)
+        except asyncio.CancelledError:
+            if socket is None or socket.closed_at is None:
+                raise
+            # The client never answered our goodbye.
+        finally:
+            if socket is not None:
+                self.worker.switchboard.unregister(socket)
+                socket.abandon()
+
+    async def _accept(self) -> None:
+        offered = self.scope["subprotocols"]
+        chosen = next((name for name in (FRAMES, TEXT) if name in offered), None)
+        self.dialect = FrameSocket if chosen == FRAMES else TextSocket
+        await self.send({"type": "websocket.accept", "subprotocol": chosen})
+
+    async def _admit(self, credentials: Credentials) -> Socket:
+        identity, standing = await self.worker.admit(credentials)
+        pings = "websocket.ping" in self.scope.get("extensions", {})
+        socket = self.dialect(self.send, identity, self.worker, pings=pings)
+        if self.worker.switchboard.connections(socket) >= conf.CONNECTIONS:
+            raise TooManyConnections
+        self.worker.switchboard.register(socket, standing)
+        socket.begin()
+        return socket
+
+    async def _refuse(self, error: ChatError) -> None:
+        code = REFUSALS.get(type(error), CloseCode.INTERNAL)
+        text = self.dialect.refusal(error, code)
+        await self.send({"type": "websocket.send", "text": text})
+        await self.send({"type": "websocket.close", "code": int(code), "reason": code.reason})
+
+    async def _listen(self, socket: Socket) -> None:
+        event = await self._first_event(socket)
+        while event["type"] != "websocket.disconnect":
+            match event:
+                case {"type": "websocket.receive"} if socket.closed_at is None:
+                    text = event.get("text")
+                    await socket.receive(event["bytes"] if text is None else text)
+                case {"type": "websocket.pong", "bytes": payload}:
+                    socket.pong(payload)
+            event = await self.receive()
+
+    async def _first_event(self, socket: Socket) -> Scope:
+        """Whoever speaks frames begins with one; without it we would keep a socket for nobody."""
+        if socket.speaks_first:
+            try:
+                async with asyncio.timeout(SILENCE):
+                    return await self.receive()
+            except TimeoutError:
+                self.worker.switchboard.dismiss(socket, CloseCode.PROTOCOL)
+        return await self.receive()
+
+
+def _as_request(scope: Scope) -> ASGIRequest:
+    """The handshake as Django sees requests: its rules for hosts, proxies and cookies are ours."""
+    scheme = {"ws": "http", "wss": "https"}.get(scope.get("scheme", "ws"), "http")
+    return ASGIRequest({**scope, "type": "http", "method": "GET", "scheme": scheme}, BytesIO())
+
+
+def _is_trusted(request: ASGIRequest, credentials: Credentials) -> bool:
+    """Whether the page that connects is one of ours; a program sends no Origin, but no cookie either."""
+    origin = request.headers.get("Origin")
+    if origin is None:
+        return not credentials.ambient
+    try:
+        # A foreign name that leads to us would otherwise make any page our own.
+        own = f"{request.scheme}://{request.get_host()}"
+    except DisallowedHost:
+        return False
+    return origins.is_allowed(origin, own, conf.allowed_origins())

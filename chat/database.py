@@ -1,0 +1,53 @@
+"""Database work off the event loop, on threads that we own.
+
+Not `database_sync_to_async`: that is one thread for the whole process, shared with every view.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+from django.db import DatabaseError, connection, connections
+
+from .errors import ChatError, StorageFull, Unavailable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class DatabaseThreads:
+    """Threads that run synchronous functions, each thread with a connection of its own."""
+
+    def __init__(self, name: str, size: int) -> None:
+        self._pool = ThreadPoolExecutor(size, thread_name_prefix=name)
+
+    def run(
+        self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> asyncio.Future[R]:
+        """Start the function; what it began is not stopped by cancelling the future."""
+        job = partial(_run, partial(function, *args, **kwargs))
+        return asyncio.get_running_loop().run_in_executor(self._pool, job)
+
+    async def close(self) -> None:
+        """Wait for what runs; drop what has not begun."""
+        await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
+
+
+def _run(job: Callable[[], R]) -> R:
+    try:
+        return job()
+    except DatabaseError:
+        connections.close_all()  # whatever state it is in now
+        raise
+    finally:
+        # Give a pooled connection back. Opening SQLite anew for every job would cost more than the job.
+        if connection.vendor != "sqlite":
+            connections.close_all()
+
+
+def as_chat_error(error: DatabaseError) -> ChatError:
+    """What a client is told about a failure of the database."""
+    full = "disk is full" in str(error) or getattr(error.__cause__, "sqlstate", None) == "53100"
+    return StorageFull() if full else Unavailable(retry_after_ms=1_000)

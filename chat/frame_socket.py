@@ -1,0 +1,226 @@
+"""A socket that speaks `chat.v1.json`: what a client's frames mean, and how ours are sent."""
+
+import asyncio
+import logging
+from functools import partial
+
+from django.utils import timezone
+
+from . import conf, frames, messaging, rooms, serializers
+from .announcements import Batch
+from .authentication import Identity
+from .errors import BadFrame, ChatError, RateLimited
+from .limits import Strikes
+from .messaging import NEVER, Cursor, Draft, Page, Posted
+from .sockets import ASGISend, CloseCode, Socket
+from .worker import Worker
+
+logger = logging.getLogger(__name__)
+
+FIRST_ROOMS = 100  # that fit into `welcome`; further ones follow
+BAD_FRAMES = (20, 10.0)  # tolerated within so many seconds
+HASTY_POSTS = (100, 10.0)
+
+
+class FrameSocket(Socket):
+    """Translates; whatever there is to decide, others decide."""
+
+    speaks_first = True
+    joins_messages = True
+
+    def __init__(
+        self, send: ASGISend, identity: Identity, worker: Worker, **_extensions: bool
+    ) -> None:
+        super().__init__(send, identity)
+        self._worker = worker
+        self._resumes: list[str | None] = []  # refs that wait for `synced`
+        self._in_flight: set[asyncio.Future[Posted]] = set()
+        self._bad_frames = Strikes(*BAD_FRAMES)
+        self._hasty_posts = Strikes(*HASTY_POSTS)
+
+    @staticmethod
+    def refusal(error: ChatError, code: CloseCode) -> str:
+        """What somebody hears who is not let in."""
+        lines = (_error_frame(error, None), code.bye())
+        return "\n".join(frames.encode(line).decode() for line in lines)
+
+    # What we say
+
+    def tell(self, frame: frames.Frame) -> None:
+        self.hand(frames.encode(frame).decode())
+
+    def show_batch(self, batch: Batch) -> None:
+        for payload in batch.payloads:
+            self.hand(payload)
+
+    def show_page(self, page: Page, lines: list[bytes]) -> None:
+        for payload in frames.pack(lines, conf.PAYLOAD_BYTES):
+            self.hand(payload)
+
+    def relay(self, line: bytes) -> None:
+        self.hand(line.decode())
+
+    def caught_up(self) -> None:
+        for ref in self._resumes:
+            self.tell(frames.Synced(ref=ref))
+        self._resumes.clear()
+
+    # What a client says
+
+    async def receive(self, message: str | bytes) -> None:
+        """Take a WebSocket message; whatever is wrong with it is told, line by line."""
+        try:
+            if isinstance(message, bytes):
+                raise BadFrame("Frames come as text, not as binary messages.")
+            lines = frames.split(message, conf.MESSAGE_BYTES)
+        except ChatError as error:
+            self._reject(error, None)
+            return
+        for line in lines:
+            if self.closed_at is not None:
+                return
+            try:
+                request = frames.parse(line)
+            except ChatError as error:
+                self._reject(error, frames.ref_of(line))
+            else:
+                await self._answer(request)
+
+    async def _answer(self, request: frames.Request) -> None:
+        try:
+            await self._do(request)
+        except ChatError as error:
+            self._fail(request.ref, error)
+        except Exception:
+            logger.exception("Cannot answer a %s", type(request).__name__)
+            self._fail(request.ref, ChatError())
+
+    def _reject(self, error: ChatError, ref: str | None) -> None:
+        self.tell(_error_frame(error, ref))
+        if self._bad_frames.one_too_many():
+            self._worker.switchboard.dismiss(self, CloseCode.PROTOCOL)
+
+    def _fail(self, ref: str | None, error: ChatError) -> None:
+        self.tell(_error_frame(error, ref))
+        if isinstance(error, RateLimited) and self._hasty_posts.one_too_many():
+            self._worker.switchboard.dismiss(self, CloseCode.TOO_FAST, retry_after_ms=5_000)
+
+    async def _do(self, request: frames.Request) -> None:
+        worker, user, ref = self._worker, self.identity.user, request.ref
+        match request:
+            case frames.Post():
+                await self._post(request)
+            case frames.Ack(cursors=cursors):
+                worker.cursors.acknowledge(self, cursors)
+            case frames.Read(room=room_id, seq=seq):
+                reading = worker.cursors.read(self, room_id, seq)
+                reading.add_done_callback(partial(self._tell_failure, ref))
+            case frames.Resume():
+                await self._resume(request)
+            case frames.Look():
+                await self._look(request)
+            case frames.Edit(room=room_id, seq=seq, body=body):
+                await worker.edit(user, room_id, seq, body)
+                self.tell(frames.Ok(ref=ref))
+            case frames.Delete(room=room_id, seq=seq):
+                await worker.delete(user, room_id, seq)
+                self.tell(frames.Ok(ref=ref))
+            case frames.Open(to=name):
+                self.tell(serializers.room_frame(await worker.open_direct(user, name), ref))
+            case frames.Join(room=room_id):
+                self.tell(serializers.room_frame(await worker.join(user, room_id), ref))
+            case frames.Leave(room=room_id):
+                await worker.leave(user, room_id)
+                self.tell(frames.Ok(ref=ref))
+            case frames.Ping():
+                self.tell(frames.Pong(ref=ref, time=frames.timestamp(timezone.now())))
+
+    async def _resume(self, request: frames.Resume) -> None:
+        switchboard = self._worker.switchboard
+        epoch = await switchboard.epoch()
+        stale = request.epoch not in (None, epoch)
+        if not self.resumed:
+            self._welcome(epoch)
+            asked = self.seats.keys() | request.cursors.keys()
+        else:
+            asked = request.cursors.keys()
+        cursors = {}
+        for room_id in asked:
+            if (seat := self.seats.get(room_id)) is None:
+                self.tell(frames.Left(room=room_id, left=True))
+                continue
+            rev = request.cursors.get(room_id, seat.membership.delivered_rev)
+            if stale and room_id in request.cursors:
+                rev = NEVER
+            cursors[room_id] = Cursor(rev, request.limit)
+        self._resumes.append(request.ref)
+        switchboard.resume(self, cursors)
+
+    def _welcome(self, epoch: str) -> None:
+        user = self.identity.user
+        seated = [serializers.room_frame(seat) for seat in self.seats.values()]
+        self.tell(
+            frames.Welcome(
+                user=frames.User(self.username, rooms.display_name(user)),
+                time=frames.timestamp(timezone.now()),
+                epoch=epoch,
+                heartbeat=conf.heartbeat(),
+                limits=frames.Limits(
+                    message_bytes=conf.MESSAGE_BYTES,
+                    body_chars=conf.BODY_CHARS,
+                    post_rate=conf.post_rate(),
+                    connections=conf.CONNECTIONS,
+                ),
+                rooms=seated[:FIRST_ROOMS],
+            )
+        )
+        for room in seated[FIRST_ROOMS:]:
+            self.tell(room)
+
+    async def _post(self, request: frames.Post) -> None:
+        room_id = request.room or await self._direct_room(request.to or "")
+        draft = Draft(self.identity.user, room_id, request.id, request.body)
+        posting = await self._worker.post(draft)
+        self._in_flight.add(posting)
+        posting.add_done_callback(partial(self._tell_posted, request.ref))
+        if len(self._in_flight) >= conf.IN_FLIGHT:  # let the client wait before it fills our memory
+            await asyncio.wait(self._in_flight, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _direct_room(self, name: str) -> str:
+        seat = self.direct(name) or await self._worker.open_direct(self.identity.user, name)
+        return seat.room.pk
+
+    def _tell_posted(self, ref: str | None, posting: asyncio.Future[Posted]) -> None:
+        self._in_flight.discard(posting)
+        if not self._tell_failure(ref, posting):
+            self.tell(serializers.posted_frame(posting.result().message, ref))
+
+    def _tell_failure(self, ref: str | None, future: asyncio.Future[object]) -> bool:
+        error = None if future.cancelled() else future.exception()
+        if isinstance(error, ChatError):
+            self._fail(ref, error)
+        return error is not None or future.cancelled()
+
+    async def _look(self, request: frames.Look) -> None:
+        limit = request.limit
+        while True:
+            history = await self._worker.switchboard.read(
+                messaging.history,
+                self.identity.user.pk,
+                request.room,
+                before=request.before,
+                after=request.after,
+                around=request.around,
+                limit=limit,
+            )
+            line = frames.encode(serializers.history_frame(request.room, history, request.ref))
+            if len(line) <= conf.PAYLOAD_BYTES:
+                break
+            limit = len(history.messages) // 2  # long ones: fewer of them fit
+        self.hand(line.decode())
+
+
+def _error_frame(error: ChatError, ref: str | None) -> frames.Error:
+    return frames.Error(
+        ref=ref, code=error.code, detail=str(error), retry_after_ms=error.retry_after_ms
+    )

@@ -1,0 +1,190 @@
+"""Group commit: the only way in for what sockets write.
+
+Everything that waits is committed in one transaction; while it commits, the next batch collects. There
+is no timer: an idle worker commits a single message at once, a busy one shares the cost of a commit.
+Nothing is answered before its commit. An `unavailable` means: perhaps stored, retry with the same id.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import ParamSpec, Self, TypeVar
+
+from django.db import DatabaseError, connection
+
+from . import messaging
+from .database import DatabaseThreads, as_chat_error
+from .errors import ChatError, Unavailable
+from .messaging import Draft, Posted, RoomBusy
+from .models import Message
+
+logger = logging.getLogger(__name__)
+
+BATCH = 500  # drafts in one transaction
+QUEUE = 10_000  # drafts that may wait
+PATIENCE = 8.0  # seconds until whoever waits is told `unavailable`
+SIDE_THREADS = 4
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(eq=False, slots=True)
+class Entry:
+    """A draft that waits for its commit."""
+
+    draft: Draft
+    outcome: asyncio.Future[Posted]
+    since: float = field(default_factory=time.monotonic)
+
+    def settle(self, outcome: Posted | ChatError) -> None:
+        if self.outcome.done():  # out of patience, or the asker is gone
+            return
+        if isinstance(outcome, Posted):
+            self.outcome.set_result(outcome)
+        else:
+            self.outcome.set_exception(outcome)
+
+
+class Journal:
+    """One per worker. `publish` gets the new messages of each commit before their senders are answered."""
+
+    def __init__(self, publish: Callable[[Sequence[Message]], None]) -> None:
+        self._publish = publish
+        self._waiting: deque[Entry] = deque()
+        self._committing: dict[Entry, None] = {}
+        self._lanes: dict[str, deque[Entry]] = {}  # of rooms that another transaction holds
+        self._wake = asyncio.Event()
+        self._writer = DatabaseThreads("journal", 1)
+        # SQLite has one writer at a time anyway; two of ours would only wait for each other.
+        sqlite = connection.vendor == "sqlite"
+        self._side = self._writer if sqlite else DatabaseThreads("journal-side", SIDE_THREADS)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._start(self._commit_forever())
+        self._start(self._expire_forever())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Commit what waits, within PATIENCE, then stop."""
+        deadline = time.monotonic() + PATIENCE
+        while self._pending() and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._writer.close()
+        await self._side.close()
+
+    def post(self, draft: Draft) -> asyncio.Future[Posted]:
+        """Hand in a draft. The future fails with the ChatError that is to be told."""
+        entry = Entry(draft, asyncio.get_running_loop().create_future())
+        if self._pending() >= QUEUE:
+            entry.settle(Unavailable(retry_after_ms=1_000))
+        elif (lane := self._lanes.get(draft.room_id)) is not None:
+            lane.append(entry)
+        else:
+            self._waiting.append(entry)
+            self._wake.set()
+        return entry.outcome
+
+    async def run(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Any other verb that writes, in a transaction of its own; raises ChatError."""
+        job = self._side.run(function, *args, **kwargs)
+        done, _ = await asyncio.wait({job}, timeout=PATIENCE)
+        if not done:
+            job.add_done_callback(_retrieve)
+            raise Unavailable(retry_after_ms=1_000)
+        try:
+            return job.result()
+        except DatabaseError as error:
+            logger.warning("Cannot write: %s", error)
+            raise as_chat_error(error) from error
+
+    def _pending(self) -> int:
+        lanes = sum(map(len, self._lanes.values()))
+        return len(self._waiting) + len(self._committing) + lanes
+
+    async def _commit_forever(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while batch := self._take():
+                await self._commit(batch, self._writer, wait=False)
+
+    def _take(self) -> list[Entry]:
+        batch: list[Entry] = []
+        while self._waiting and len(batch) < BATCH:
+            entry = self._waiting.popleft()
+            if entry.draft.room_id in self._lanes:  # behind its earlier ones, or order is lost
+                self._lanes[entry.draft.room_id].append(entry)
+            else:
+                batch.append(entry)
+        return batch
+
+    async def _commit(
+        self, batch: Sequence[Entry], threads: DatabaseThreads, *, wait: bool
+    ) -> None:
+        self._committing |= dict.fromkeys(batch)
+        outcomes: Sequence[Posted | ChatError]
+        try:
+            drafts = [entry.draft for entry in batch]
+            outcomes = await threads.run(messaging.post, drafts, wait=wait)
+        except DatabaseError as error:
+            logger.warning("Cannot store %d messages: %s", len(batch), error)
+            outcomes = [as_chat_error(error)] * len(batch)
+        except Exception:
+            logger.exception("Cannot store %d messages", len(batch))
+            outcomes = [ChatError()] * len(batch)
+        finally:
+            for entry in batch:
+                del self._committing[entry]
+        try:
+            self._publish([o.message for o in outcomes if isinstance(o, Posted) and o.new])
+        except Exception:  # they are stored; the next check shows them
+            logger.exception("Cannot publish %d messages", len(batch))
+        for entry, outcome in zip(batch, outcomes, strict=True):
+            if isinstance(outcome, RoomBusy) and not wait:
+                self._detour(entry)
+            else:
+                entry.settle(outcome)
+
+    def _detour(self, entry: Entry) -> None:
+        """Let a room that somebody else holds wait on a thread of its own, for the others not to."""
+        room_id = entry.draft.room_id
+        if room_id not in self._lanes:
+            self._lanes[room_id] = deque()
+            self._start(self._commit_lane(room_id))
+        self._lanes[room_id].append(entry)
+
+    async def _commit_lane(self, room_id: str) -> None:
+        lane = self._lanes[room_id]
+        while lane:
+            batch = [lane.popleft() for _ in range(min(len(lane), BATCH))]
+            await self._commit(batch, self._side, wait=True)
+        del self._lanes[room_id]
+
+    async def _expire_forever(self) -> None:
+        while True:
+            await asyncio.sleep(PATIENCE / 16)
+            overdue = time.monotonic() - PATIENCE
+            for queue in (self._waiting, *self._lanes.values()):
+                while queue and queue[0].since < overdue:
+                    queue.popleft().settle(Unavailable(retry_after_ms=1_000))
+            for entry in self._committing:  # goes on, but whoever asked need not wait for it
+                if entry.since < overdue:
+                    entry.settle(Unavailable(retry_after_ms=1_000))
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _retrieve(job: asyncio.Future[object]) -> None:
+    """Look at the result that nobody waits for any more, or asyncio complains about it."""
+    job.cancelled() or job.exception()

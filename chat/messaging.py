@@ -1,0 +1,460 @@
+"""What is said: post, edit, delete, acknowledge, read, replay, history. Synchronous; no WebSockets.
+
+Every birth, edit and deletion takes the next `rev` of its room under the room's row lock, in the
+transaction that stores it. Hence the order of revs is the order of commits and has no holes, and a
+reader who asks for `rev > cursor` misses nothing.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from hashlib import blake2b
+from operator import attrgetter
+from typing import Self
+from uuid import UUID
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Now
+
+from . import conf
+from .errors import (
+    ChatError,
+    Empty,
+    Forbidden,
+    IdConflict,
+    InvalidText,
+    Muted,
+    NotFound,
+    TooLong,
+    Unavailable,
+)
+from .models import Access, Membership, Message, Room
+from .rooms import MANAGERS, UserKey, username
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A message that somebody wants to post."""
+
+    sender: AbstractBaseUser
+    room_id: str
+    client_id: UUID
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A stored message; `new` unless the same client id had been stored before."""
+
+    message: Message
+    new: bool
+
+
+class RoomBusy(Unavailable):
+    """Another transaction holds the room; only whoever may wait should try again at once."""
+
+
+# Writing
+
+
+def post(drafts: Sequence[Draft], *, wait: bool = True) -> list[Posted | ChatError]:
+    """Store drafts in one transaction; each succeeds or fails alone, in the order given.
+
+    With `wait=False`, drafts for rooms that another transaction holds fail with RoomBusy at once
+    instead of holding up the others (where the database can tell; SQLite cannot).
+    """
+    try:
+        with transaction.atomic():
+            return _post(drafts, wait=wait)
+    except DatabaseError as error:
+        if not _blames_one_row(error, wait):
+            raise
+    return [_post_alone(draft, wait=wait) for draft in drafts]
+
+
+def _post_alone(draft: Draft, *, wait: bool) -> Posted | ChatError:
+    try:
+        with transaction.atomic():
+            return _post([draft], wait=wait)[0]
+    except DatabaseError as error:
+        if not _blames_one_row(error, wait):
+            raise
+        return Unavailable()
+
+
+def _blames_one_row(error: DatabaseError, wait: bool) -> bool:
+    """Whether other drafts of the batch may succeed: a constraint, or a row that somebody holds."""
+    held = getattr(error.__cause__, "sqlstate", None) == "55P03"  # PostgreSQL's lock_timeout
+    return isinstance(error, IntegrityError) or (held and not wait)
+
+
+def _post(drafts: Sequence[Draft], *, wait: bool) -> list[Posted | ChatError]:
+    room_ids = {draft.room_id for draft in drafts}
+    rooms = {room.pk: room for room in _lock(room_ids, wait=wait)}
+    busy = _existing(room_ids - rooms.keys())
+    # Only now that the rooms are ours: before, a concurrent retry of an id could be overlooked.
+    senders = {draft.sender.pk for draft in drafts}
+    known = _known(senders, {draft.client_id for draft in drafts})
+    memberships = {
+        (m.room_id, m.user_id): m
+        for m in Membership.objects.filter(room__in=rooms.keys(), user__in=senders)
+    }
+    banned = _banned(senders)
+    new: list[Message] = []
+
+    def place(draft: Draft) -> Posted:
+        key = (draft.sender.pk, draft.client_id)
+        if (stored := known.get(key)) is not None:
+            return _recognise(stored, draft)
+        if draft.room_id in busy:
+            raise RoomBusy
+        room = rooms.get(draft.room_id)
+        membership = memberships.get((draft.room_id, draft.sender.pk))
+        if room is None or membership is None:
+            raise NotFound
+        _check_body(draft.body)
+        _check_permission(room, membership, banned)
+        message = known[key] = _next(room, draft)
+        membership.read_seq = message.seq
+        new.append(message)
+        return Posted(message, new=True)
+
+    outcomes = [_outcome(place, draft) for draft in drafts]
+    if new:
+        Message.objects.bulk_create(new)
+        Room.objects.bulk_update({m.room_id: m.room for m in new}.values(), ["seq", "rev"])
+        wrote = {(m.room_id, m.sender_id): memberships[m.room_id, m.sender_id] for m in new}
+        Membership.objects.bulk_update(wrote.values(), ["read_seq"])
+    return outcomes
+
+
+def _outcome(place: Callable[[Draft], Posted], draft: Draft) -> Posted | ChatError:
+    try:
+        return place(draft)
+    except ChatError as error:
+        return error
+
+
+def _lock(room_ids: Collection[str], *, wait: bool = True) -> QuerySet[Room]:
+    """Rooms under their row locks, in the order of their ids, with the database's time as `now`."""
+    skip = not wait and connection.features.has_select_for_update_skip_locked
+    rooms = Room.objects.select_for_update(no_key=True, skip_locked=skip)
+    return rooms.filter(pk__in=room_ids).order_by("pk").annotate(now=Now())
+
+
+def _existing(room_ids: Collection[str]) -> set[str]:
+    if not room_ids:
+        return set()
+    return set(Room.objects.filter(pk__in=room_ids).values_list("pk", flat=True))
+
+
+def _known(
+    senders: Collection[UserKey], client_ids: Collection[UUID]
+) -> dict[tuple[UserKey, UUID], Message]:
+    stored = _messages().filter(sender__in=senders, client_id__in=client_ids)
+    return {(message.sender_id, message.client_id): message for message in stored}
+
+
+def _recognise(stored: Message, draft: Draft) -> Posted:
+    if stored.room_id != draft.room_id or bytes(stored.digest) != _digest(draft.body):
+        raise IdConflict
+    return Posted(stored, new=False)
+
+
+def find(draft: Draft) -> Posted | None:
+    """What this draft became if it has been stored before; IdConflict if the id belongs to another."""
+    stored = _known([draft.sender.pk], [draft.client_id])
+    return _recognise(*stored.values(), draft) if stored else None
+
+
+def _banned(user_ids: Collection[UserKey]) -> set[UserKey]:
+    banned = Access.objects.filter(pk__in=user_ids, banned_until__gt=Now())
+    return set(banned.values_list("pk", flat=True))
+
+
+def _digest(body: str) -> bytes:
+    return blake2b(body.encode(errors="surrogatepass"), digest_size=16).digest()
+
+
+def _check_body(body: str) -> None:
+    if not body.strip():
+        raise Empty
+    if len(body) > conf.BODY_CHARS:
+        raise TooLong
+    if "\0" in body:
+        raise InvalidText
+    try:
+        body.encode()
+    except UnicodeEncodeError:  # a lone surrogate
+        raise InvalidText from None
+
+
+def _check_permission(room: Room, membership: Membership, banned: Collection[UserKey]) -> None:
+    if membership.user_id in banned:
+        raise Forbidden
+    if room.kind == Room.Kind.FEED and membership.role not in MANAGERS:
+        raise Forbidden("Only its owner and moderators write here.")
+    if membership.muted_until is not None and membership.muted_until > room.now:
+        remaining = membership.muted_until - room.now
+        raise Muted(retry_after_ms=int(remaining.total_seconds() * 1000))
+
+
+def _next(room: Room, draft: Draft) -> Message:
+    """The room's next message. The invariant is made here: numbers are taken under the room's lock."""
+    room.seq += 1
+    room.rev += 1
+    message = Message(
+        room=room,
+        seq=room.seq,
+        rev=room.rev,
+        born=room.rev,
+        sender=draft.sender,
+        client_id=draft.client_id,
+        digest=_digest(draft.body),
+        body=draft.body,
+        created_at=room.now,
+    )
+    message.sender_name = username(draft.sender)
+    return message
+
+
+def edit(user: AbstractBaseUser, room_id: str, seq: int, body: str) -> Message:
+    """Give one's own message another body; it takes the room's next rev."""
+    _check_body(body)
+
+    def change(message: Message, room: Room, membership: Membership) -> bool:
+        if message.sender_id != user.pk:
+            raise Forbidden
+        _check_permission(room, membership, _banned([user.pk]))
+        if message.deleted:
+            raise NotFound
+        changed = message.body != body
+        message.body = body
+        message.edited_at = room.now
+        return changed
+
+    return _change(user, room_id, seq, change)
+
+
+def delete(user: AbstractBaseUser, room_id: str, seq: int) -> Message:
+    """Leave an empty tombstone of one's own message, or as a moderator of anybody's."""
+
+    def change(message: Message, _room: Room, membership: Membership) -> bool:
+        if message.sender_id != user.pk and membership.role not in MANAGERS:
+            raise Forbidden
+        changed = not message.deleted
+        message.body = ""
+        message.deleted = True
+        return changed
+
+    return _change(user, room_id, seq, change)
+
+
+def _change(
+    user: AbstractBaseUser,
+    room_id: str,
+    seq: int,
+    change: Callable[[Message, Room, Membership], bool],
+) -> Message:
+    with transaction.atomic():
+        room = _lock([room_id]).first()
+        membership = Membership.objects.filter(room=room, user_id=user.pk).first()
+        message = _messages().filter(room=room, seq=seq).first()
+        if room is None or membership is None or message is None:
+            raise NotFound
+        if change(message, room, membership):
+            room.rev += 1
+            message.rev = room.rev
+            message.save(update_fields=["body", "edited_at", "deleted", "rev"])
+            room.save(update_fields=["rev"])
+    return message
+
+
+# Cursors
+
+
+def acknowledge(revs: Mapping[int, int]) -> list[Membership]:
+    """Move `delivered_rev` of memberships (by key) forward, never beyond the head; all of them."""
+    return _advance("delivered_rev", "rev", revs)
+
+
+def read(seqs: Mapping[int, int]) -> list[Membership]:
+    """Move `read_seq` of memberships (by key) forward, never beyond the last message; all of them."""
+    return _advance("read_seq", "seq", seqs)
+
+
+def _advance(cursor: str, head: str, targets: Mapping[int, int]) -> list[Membership]:
+    with transaction.atomic():
+        memberships = list(
+            Membership.objects.select_for_update(no_key=True, of=("self",))
+            .filter(pk__in=targets)
+            .order_by("pk")
+            .annotate(head=F(f"room__{head}"))
+        )
+        for membership in memberships:
+            membership.moved = (
+                getattr(membership, cursor) < targets[membership.pk] <= membership.head
+            )
+            if membership.moved:
+                setattr(membership, cursor, targets[membership.pk])
+        moved = [membership for membership in memberships if membership.moved]
+        Membership.objects.bulk_update(moved, [cursor], batch_size=200)
+    return memberships
+
+
+# Reading
+
+
+NEVER = 2**63 - 1  # the cursor of a copy that is not of this database, and to be thrown away
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a reader stands in a room: has all up to `rev`, of the messages from place `floor` on.
+
+    `limit`: how many missed messages are wanted at the most; None: all of them.
+    `reset`: the reader's copy of the room is to be thrown away first.
+    """
+
+    rev: int
+    limit: int | None = None
+    floor: int = 0
+    reset: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Messages of one room in rev order, each in its latest state, that lead from `after` to `upto`."""
+
+    room_id: str
+    messages: Sequence[Message]
+    after: int
+    upto: int
+    complete: bool  # it ends at the head, as that was when it was read
+    reset: bool
+    next: Cursor  # where the reader stands behind it
+
+
+def replay(cursors: Mapping[str, Cursor], size: int = conf.PAGE) -> list[Page]:
+    """The next page of each of these rooms, of as many rooms as fit into `size` messages (one at least).
+
+    Rooms that are gone are left out. Two queries; up to two more for a room that has to be reset.
+    """
+    # The heads before the rows: what is committed between the two belongs to the next page.
+    rooms = Room.objects.in_bulk(list(cursors))
+    asked: dict[str, Cursor] = {}
+    room_left = size
+    for room_id, cursor in cursors.items():
+        if room_id not in rooms:
+            continue
+        start = _start(rooms[room_id], cursor)
+        expected = _at_most(rooms[room_id], start)
+        if asked and expected > room_left:
+            break
+        asked[room_id] = start
+        room_left -= expected
+    found = _missed({room_id: (rooms[room_id], cursor) for room_id, cursor in asked.items()}, size)
+    return [
+        _page(rooms[room_id], cursor, found.get(room_id, []), size)
+        for room_id, cursor in asked.items()
+    ]
+
+
+def _start(room: Room, cursor: Cursor) -> Cursor:
+    """The cursor itself or, if the room cannot be continued from there, one that begins anew."""
+    if cursor.reset:
+        return cursor
+    limit = cursor.limit
+    if cursor.rev > room.rev:  # not of this database
+        return _newest(room, conf.PAGE if limit is None else limit)
+    if cursor.rev < room.first_rev - 1:  # older than what retention kept
+        return _newest(room, room.seq if limit is None else limit)
+    if limit is not None and room.rev - cursor.rev > limit:
+        missed = Message.objects.filter(room=room, rev__gt=cursor.rev)
+        if missed[: limit + 1].count() > limit:
+            return _newest(room, limit)
+    return replace(cursor, limit=None)
+
+
+def _newest(room: Room, limit: int) -> Cursor:
+    floor = max(room.first_seq, room.seq - limit + 1)
+    oldest = Message.objects.filter(room=room, seq__gte=floor).order_by("seq").first()
+    # No message from there on has a rev below the birth of the oldest.
+    return Cursor(oldest.born - 1 if oldest else room.rev, floor=floor, reset=True)
+
+
+def _at_most(room: Room, cursor: Cursor) -> int:
+    return min(room.rev - cursor.rev, room.seq - cursor.floor + 1)
+
+
+def _missed(asked: Mapping[str, tuple[Room, Cursor]], size: int) -> dict[str, list[Message]]:
+    ranges = Q()
+    for room, cursor in asked.values():
+        if cursor.rev < room.rev:
+            ranges |= Q(room=room, rev__gt=cursor.rev, rev__lte=room.rev, seq__gte=cursor.floor)
+    found: dict[str, list[Message]] = {}
+    if ranges:
+        for message in _messages().filter(ranges).order_by("room_id", "rev")[:size]:
+            found.setdefault(message.room_id, []).append(message)
+    return found
+
+
+def _page(room: Room, cursor: Cursor, messages: Sequence[Message], size: int) -> Page:
+    complete = len(messages) < size or messages[-1].rev == room.rev
+    upto = room.rev if complete else messages[-1].rev
+    return Page(
+        room_id=room.pk,
+        messages=messages,
+        after=0 if cursor.reset else cursor.rev,
+        upto=upto,
+        complete=complete,
+        reset=cursor.reset,
+        next=replace(cursor, rev=upto, reset=False),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A piece of a room in seq order."""
+
+    messages: Sequence[Message]
+    more_before: bool
+    more_after: bool
+
+
+def history(
+    user_id: UserKey,
+    room_id: str,
+    *,
+    before: int | None = None,
+    after: int | None = None,
+    around: int | None = None,
+    limit: int = conf.PAGE,
+) -> History:
+    """Messages next to a place (seq) of a room in which the user has a seat, at most `limit`.
+
+    `around` includes the place itself; with no place given, the newest.
+    """
+    room = Room.objects.filter(pk=room_id, memberships__user=user_id).first()
+    if room is None:
+        raise NotFound
+    limit = min(limit, conf.PAGE)
+    end = room.seq + 1
+    if after is not None:
+        low = min(after, end) + 1
+    elif around is not None:
+        low = min(around, end) - limit // 2
+    else:
+        low = (end if before is None else min(before, end)) - limit
+    high = low + limit - 1
+    places = _messages().filter(room=room, seq__gte=low, seq__lte=high)
+    messages = list(places.order_by("seq"))
+    return History(messages, more_before=low > room.first_seq, more_after=high < room.seq)
+
+
+def _messages() -> QuerySet[Message]:
+    sender = F(f"sender__{get_user_model().USERNAME_FIELD}")
+    return Message.objects.annotate(sender_name=sender)

@@ -1,0 +1,200 @@
+"""What is stored: rooms, who is in them, what was said, and who may come in.
+
+The constraints carry the guarantees. `Room.rev` is raised under the room's row lock in the transaction
+that inserts or changes a message, hence: the order of revs is the order of commits, without holes.
+"""
+
+import secrets
+from datetime import datetime
+from typing import ClassVar
+
+from django.conf import settings
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from . import conf
+
+
+def opaque_id() -> str:
+    """Sixteen characters, 96 bits: clients cannot guess a room."""
+    return secrets.token_urlsafe(12)
+
+
+class Room(models.Model):
+    """A conversation."""
+
+    class Kind(models.TextChoices):
+        DIRECT = "direct", _("Direct")
+        GROUP = "group", _("Group")
+        EVERYONE = "everyone", _("Everyone")
+        FEED = "feed", _("Feed")
+
+    id = models.CharField(primary_key=True, max_length=16, default=opaque_id, editable=False)
+    kind = models.CharField(max_length=8, choices=Kind)
+    name = models.CharField(
+        max_length=conf.ROOM_NAME_CHARS,
+        blank=True,
+        validators=[RegexValidator(r"^[^|\r\n\0]*\Z", _("Neither | nor line breaks."))],
+        help_text=_("Empty for direct rooms."),
+    )
+    pair = models.CharField(
+        max_length=160,
+        null=True,
+        editable=False,
+        help_text=_("The keys of a direct room's two users, in order; null for other rooms."),
+    )
+    open = models.BooleanField(default=False, help_text=_("Anybody may see and join it."))
+    seq = models.BigIntegerField(
+        default=0, editable=False, help_text=_("Place of its last message.")
+    )
+    rev = models.BigIntegerField(
+        default=0, editable=False, help_text=_("Its head: the number of its latest change.")
+    )
+    first_seq = models.BigIntegerField(
+        default=1, editable=False, help_text=_("Older messages are gone.")
+    )
+    first_rev = models.BigIntegerField(
+        default=1, editable=False, help_text=_("A cursor below may have missed what is gone.")
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    now: datetime  # the database's time, where the room was read to be written to
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["pair"], name="one_direct_room_per_pair"),
+            models.UniqueConstraint(
+                fields=["kind"], condition=Q(kind="everyone"), name="one_room_for_everyone"
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="direct", pair__isnull=False)
+                | (~Q(kind="direct") & Q(pair__isnull=True)),
+                name="only_direct_rooms_have_a_pair",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or f"{self.get_kind_display()} {self.id}"
+
+
+class Membership(models.Model):
+    """A user in a room, and how far they got there."""
+
+    class Role(models.TextChoices):
+        OWNER = "owner", _("Owner")
+        MODERATOR = "moderator", _("Moderator")
+        MEMBER = "member", _("Member")
+
+    room = models.ForeignKey(Room, models.CASCADE, related_name="memberships", db_index=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="chat_memberships"
+    )
+    role = models.CharField(max_length=9, choices=Role, default=Role.MEMBER)
+    delivered_rev = models.BigIntegerField(
+        default=0, editable=False, help_text=_("At least one device has everything up to this.")
+    )
+    read_seq = models.BigIntegerField(default=0, editable=False)
+    muted_until = models.DateTimeField(null=True, blank=True)
+    joined_at = models.DateTimeField(auto_now_add=True)
+
+    head: int  # rev or seq of the room, where the membership was read to move a cursor
+    moved: bool  # whether it did
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["room", "user"], name="one_membership_per_room_and_user"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.room}"
+
+
+class Message(models.Model):
+    """What a person said. Addressed by (room, seq); versioned by rev."""
+
+    room = models.ForeignKey(Room, models.CASCADE, related_name="messages", db_index=False)
+    seq = models.BigIntegerField()
+    rev = models.BigIntegerField(help_text=_("Number of its own last change."))
+    born = models.BigIntegerField(help_text=_("Its rev at birth."))
+    # PROTECT: with its messages gone, a room's order would have holes. Deactivate people instead.
+    sender = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        related_name="chat_messages",
+        db_index=False,
+    )
+    client_id = models.UUIDField()
+    digest = models.BinaryField(max_length=16, help_text=_("Of the original body."))
+    body = models.TextField(blank=True)
+    created_at = models.DateTimeField()
+    edited_at = models.DateTimeField(null=True)
+    deleted = models.BooleanField(default=False)
+
+    sender_name: str | None  # username of the sender, where the message was read to be shown
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["room", "seq"], name="seq_unique_in_room"),
+            models.UniqueConstraint(fields=["room", "rev"], name="rev_unique_in_room"),
+            models.UniqueConstraint(fields=["sender", "client_id"], name="no_message_twice"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.room_id}/{self.seq}"
+
+
+class Access(models.Model):
+    """What a user may see, as a version: raised by every change, compared each second by each worker."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True, related_name="chat_access"
+    )
+    version = models.BigIntegerField(default=1, editable=False)
+    banned_until = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name_plural = _("access")
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.version}"
+
+
+class Token(models.Model):
+    """What a program shows instead of a session cookie. We keep only its digest."""
+
+    class Kind(models.TextChoices):
+        BEARER = "bearer", _("Bearer token")
+        TICKET = "ticket", _("Ticket")
+
+    digest = models.CharField(primary_key=True, max_length=64, editable=False)
+    kind = models.CharField(max_length=6, choices=Kind)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="chat_tokens")
+    auth_hash = models.CharField(
+        max_length=128, editable=False, help_text=_("Ends the token with the user's password.")
+    )
+    issuer = models.CharField(
+        max_length=80,
+        editable=False,
+        blank=True,
+        help_text=_("A ticket's own session or token: the connection ends with it."),
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} of {self.user}"
+
+
+class Epoch(models.Model):
+    """Which life of the database this is: a restored backup begins another one."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1, editable=False)
+    value = models.CharField(max_length=16, default=opaque_id, editable=False)
+
+    def __str__(self) -> str:
+        return self.value

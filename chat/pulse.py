@@ -1,0 +1,45 @@
+"""What every worker compares with what it knows, once a second: read by primary key, without a clock."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from django.contrib.sessions.models import Session
+
+from .models import Access, Epoch, Room, Token
+from .rooms import UserKey
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """The state of the database, as far as one worker is concerned. What is gone is missing."""
+
+    epoch: str
+    heads: Mapping[str, tuple[int, int]]  # rev and seq by room id
+    versions: Mapping[UserKey, int]  # of access, by user
+    credentials: Collection[str]  # keys of sessions and digests of tokens
+
+
+def pulse(
+    room_ids: Collection[str], user_ids: Collection[UserKey], credentials: Collection[str]
+) -> Pulse:
+    """Read it for the rooms, users and credentials that have sockets on this worker."""
+    rooms = Room.objects.filter(pk__in=room_ids).values_list("pk", "rev", "seq")
+    versions = Access.objects.filter(pk__in=user_ids).values_list("pk", "version")
+    sessions = Session.objects.filter(pk__in=credentials).values_list("pk", flat=True)
+    tokens = Token.objects.filter(pk__in=credentials).values_list("pk", flat=True)
+    return Pulse(
+        epoch(),
+        {room_id: (rev, seq) for room_id, rev, seq in rooms},
+        dict(versions),
+        {*sessions, *tokens},
+    )
+
+
+def epoch() -> str:
+    """Names this life of the database; made when it is not there yet."""
+    return Epoch.objects.get_or_create(pk=1)[0].value
+
+
+def new_epoch() -> str:
+    """Begin another life, after a backup was restored: every client starts afresh within a second."""
+    return Epoch.objects.update_or_create(pk=1, defaults={"value": Epoch().value})[0].value

@@ -1,0 +1,338 @@
+"""Who is in which room: the domain's verbs about rooms and memberships. Synchronous; no WebSockets.
+
+Whatever changes what somebody may see raises their `Access.version` in the same transaction; every
+worker compares it each second, so nobody who calls these functions has to tell anyone.
+Locks are taken in this order: rooms, memberships, access; each in the order of its keys.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import Count, F
+from django.utils import timezone
+
+from . import conf
+from .errors import BadFrame, Forbidden, NotFound, UnknownUser
+from .models import Access, Membership, Room
+
+EVERYONE = "Lobby"  # the name that the room of everybody is born with
+MANAGERS = (Membership.Role.OWNER, Membership.Role.MODERATOR)
+
+UserKey = Any  # the primary key of whatever AUTH_USER_MODEL is
+
+
+class Fellow(NamedTuple):
+    """Somebody in a room, as the others in it see them."""
+
+    user_id: UserKey
+    username: str
+    delivered_rev: int
+    read_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A user's membership as that user sees it."""
+
+    membership: Membership  # with its room
+    members: int
+    fellows: tuple[Fellow, ...]  # of a small room all, with oneself; of a large one nobody
+    peer: str | None  # username of the other one in a direct room, or one's own
+
+    @property
+    def room(self) -> Room:
+        return self.membership.room
+
+    @property
+    def look(self) -> tuple[object, ...]:
+        """What a client is told anew when it changes; cursors have frames of their own."""
+        who = tuple(fellow.username for fellow in self.fellows)
+        return (self.room.name, self.room.first_seq, self.membership.role, self.members, who)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """All that a user may see, and the version of it."""
+
+    version: int
+    banned: bool
+    seats: dict[str, Seat]  # by room id
+
+
+def username(user: AbstractBaseUser) -> str:
+    return str(user.get_username())
+
+
+def display_name(user: AbstractBaseUser) -> str:
+    """The full name where the user model knows one."""
+    full_name = getattr(user, "get_full_name", None)
+    return (full_name() if full_name else "") or username(user)
+
+
+def user_named(name: str) -> AbstractBaseUser:
+    """The active user of this name, or UnknownUser."""
+    model = get_user_model()
+    try:
+        user = model._default_manager.get_by_natural_key(name)
+    except model.DoesNotExist:
+        raise UnknownUser from None
+    if not user.is_active:
+        raise UnknownUser
+    return user
+
+
+# What a user may see
+
+
+def standing(user_id: UserKey, room_ids: Collection[str] | None = None) -> Standing:
+    """What this user may see now, or only these of their rooms. UnknownUser if they are gone.
+
+    The version is read first: if something changes meanwhile it will be found too low, and the rooms
+    are read once more.
+    """
+    access = Access.objects.filter(pk=user_id).first()
+    if access is None:
+        raise UnknownUser
+    mine = Membership.objects.filter(user_id=user_id).select_related("room").order_by("room_id")
+    if room_ids is not None:
+        mine = mine.filter(room_id__in=room_ids)
+    memberships = list(mine)
+    members = _count_members([m.room_id for m in memberships])
+    fellows = _fellows([room_id for room_id, n in members.items() if n <= conf.SMALL_ROOM])
+    return Standing(
+        access.version,
+        access.banned_until is not None and access.banned_until > timezone.now(),
+        {m.room_id: _seat_of(m, members[m.room_id], fellows[m.room_id]) for m in memberships},
+    )
+
+
+def _seat_of(membership: Membership, members: int, fellows: Sequence[Fellow]) -> Seat:
+    peer = None
+    if membership.room.kind == Room.Kind.DIRECT:
+        others = [f.username for f in fellows if f.user_id != membership.user_id]
+        peer = others[0] if others else fellows[0].username
+    return Seat(membership, members, tuple(fellows), peer)
+
+
+def seat(user_id: UserKey, room_id: str) -> Seat:
+    """The user's seat in one room, or NotFound."""
+    found = standing(user_id, [room_id]).seats.get(room_id)
+    if found is None:
+        raise NotFound
+    return found
+
+
+def _count_members(room_ids: Collection[str]) -> dict[str, int]:
+    counted = Membership.objects.filter(room_id__in=room_ids).values("room_id")
+    return dict(counted.annotate(n=Count("pk")).order_by().values_list("room_id", "n"))
+
+
+def _fellows(room_ids: Collection[str]) -> dict[str, list[Fellow]]:
+    name = F(f"user__{get_user_model().USERNAME_FIELD}")
+    rows = (
+        Membership.objects.filter(room_id__in=room_ids)
+        .order_by("pk")
+        .values_list("room_id", "user_id", name, "delivered_rev", "read_seq")
+    )
+    fellows: dict[str, list[Fellow]] = defaultdict(list)
+    for room_id, *fellow in rows:
+        fellows[room_id].append(Fellow(*fellow))
+    return fellows
+
+
+def raise_access(user_ids: Iterable[UserKey]) -> None:
+    """Make every worker look again at what these users may see. Call it inside a transaction."""
+    affected = Access.objects.filter(pk__in=list(user_ids))
+    list(affected.select_for_update(no_key=True).order_by("pk").values_list("pk"))  # ordered locks
+    affected.update(version=F("version") + 1)
+
+
+def ban(user: AbstractBaseUser, until: datetime | None) -> None:
+    """Close the user's connections and let none in before `until`; None lifts the ban."""
+    Access.objects.filter(pk=user.pk).update(banned_until=until, version=F("version") + 1)
+
+
+# Everybody
+
+
+def everyone() -> Room:
+    """The room of everybody; made when it is not there yet."""
+    room, _created = Room.objects.get_or_create(
+        kind=Room.Kind.EVERYONE, defaults={"name": EVERYONE}
+    )
+    return room
+
+
+def enrol(user: AbstractBaseUser) -> None:
+    """Let the user into the room of everybody, and have their access counted. Done once; cheap after."""
+    if (
+        Access.objects.filter(pk=user.pk).exists()
+        and Membership.objects.filter(user_id=user.pk, room__kind=Room.Kind.EVERYONE).exists()
+    ):
+        return
+    with transaction.atomic():
+        room = _lock(everyone().pk)
+        Access.objects.get_or_create(pk=user.pk)
+        _seat(room, [user])
+
+
+def user_saved(
+    instance: AbstractBaseUser, *, raw: bool, update_fields: Collection[str] | None, **_: object
+) -> None:
+    """On every save of a user: enrol the new one; a password or `is_active` may have changed."""
+    if raw or (update_fields is not None and set(update_fields) == {"last_login"}):
+        return
+    with transaction.atomic():
+        enrol(instance)
+        raise_access([instance.pk])
+
+
+# Rooms
+
+
+def open_direct(user: AbstractBaseUser, peer: AbstractBaseUser) -> Room:
+    """The direct room of these two; made when they meet for the first time."""
+    pair = "|".join(sorted({str(user.pk), str(peer.pk)}))
+    found = Room.objects.filter(pair=pair).first()
+    if found is not None:
+        return found
+    with transaction.atomic():
+        new = Room(kind=Room.Kind.DIRECT, pair=pair)
+        Room.objects.bulk_create([new], ignore_conflicts=True)
+        room = Room.objects.get(pair=pair)
+        if room.pk == new.pk:  # otherwise somebody else opened it at the same moment
+            _seat(room, {u.pk: u for u in (user, peer)}.values())
+    return room
+
+
+def create(
+    owner: AbstractBaseUser,
+    name: str,
+    *,
+    kind: str = Room.Kind.GROUP,
+    members: Iterable[AbstractBaseUser] = (),
+    open: bool = False,
+) -> Room:
+    """A new group or feed, with its owner and first members in it."""
+    if kind not in (Room.Kind.GROUP, Room.Kind.FEED):
+        raise BadFrame("A room is a group or a feed.")
+    room = Room(kind=kind, name=name.strip(), open=open)
+    try:
+        if not room.name:
+            raise BadFrame("A room needs a name.")
+        room.clean_fields()
+    except ValidationError as error:
+        raise BadFrame("; ".join(error.messages)) from None
+    with transaction.atomic():
+        room.save(force_insert=True)
+        _seat(room, [owner], Membership.Role.OWNER)
+        _seat(room, [user for user in members if user.pk != owner.pk])
+    return room
+
+
+def join(user: AbstractBaseUser, room_id: str) -> None:
+    """Take a seat in an open room. A room that is not open does not exist for outsiders."""
+    with transaction.atomic():
+        room = _lock(room_id)
+        if Membership.objects.filter(room=room, user_id=user.pk).exists():
+            return
+        if not room.open:
+            raise NotFound
+        _seat(room, [user])
+
+
+def leave(user: AbstractBaseUser, room_id: str) -> None:
+    """Give up one's seat. The oldest moderator or member follows a last owner."""
+    with transaction.atomic():
+        room = _lock(room_id)
+        membership = _membership(room, user)
+        if room.kind in (Room.Kind.EVERYONE, Room.Kind.DIRECT):
+            raise Forbidden("Nobody can leave this room.")
+        _unseat(room, membership)
+
+
+def add(actor: AbstractBaseUser, room_id: str, user: AbstractBaseUser) -> None:
+    """An owner or moderator brings somebody in."""
+    with transaction.atomic():
+        room = _managed_room(actor, room_id)
+        _seat(room, [user])
+
+
+def remove(actor: AbstractBaseUser, room_id: str, user: AbstractBaseUser) -> None:
+    """An owner or moderator sends somebody out; only an owner can send an owner."""
+    with transaction.atomic():
+        room = _managed_room(actor, room_id)
+        membership = _membership(room, user)
+        if (
+            membership.role == Membership.Role.OWNER
+            and _membership(room, actor).role != Membership.Role.OWNER
+        ):
+            raise Forbidden
+        _unseat(room, membership)
+
+
+def _lock(room_id: str) -> Room:
+    try:
+        return Room.objects.select_for_update(no_key=True).get(pk=room_id)
+    except Room.DoesNotExist:
+        raise NotFound from None
+
+
+def _membership(room: Room, user: AbstractBaseUser) -> Membership:
+    try:
+        return Membership.objects.get(room=room, user_id=user.pk)
+    except Membership.DoesNotExist:
+        raise NotFound from None
+
+
+def _managed_room(actor: AbstractBaseUser, room_id: str) -> Room:
+    room = _lock(room_id)
+    role = _membership(room, actor).role
+    if room.kind in (Room.Kind.EVERYONE, Room.Kind.DIRECT) or role not in MANAGERS:
+        raise Forbidden
+    return room
+
+
+def _seat(
+    room: Room, users: Iterable[AbstractBaseUser], role: str = Membership.Role.MEMBER
+) -> None:
+    """Insert memberships under the room's lock; who is in already stays as they are.
+
+    A new member starts at the head: history is there to read, but nothing is waiting. (The head of a
+    new direct room is 0, so that its first message waits for both.)
+    """
+    newcomers = [
+        Membership(room=room, user_id=user.pk, role=role, delivered_rev=room.rev, read_seq=room.seq)
+        for user in users
+    ]
+    Membership.objects.bulk_create(newcomers, ignore_conflicts=True)
+    _raise_access_in(room, [m.user_id for m in newcomers])
+
+
+def _unseat(room: Room, membership: Membership) -> None:
+    membership.delete()
+    if membership.role == Membership.Role.OWNER:
+        rest = Membership.objects.filter(room=room)
+        if not rest.filter(role=Membership.Role.OWNER).exists():
+            heir = (
+                rest.filter(role=Membership.Role.MODERATOR).order_by("pk").first()
+                or rest.order_by("pk").first()
+            )
+            if heir is not None:
+                heir.role = Membership.Role.OWNER
+                heir.save(update_fields=["role"])
+    _raise_access_in(room, [membership.user_id])
+
+
+def _raise_access_in(room: Room, changed: list[UserKey]) -> None:
+    """Raise it for who came or went and, in a small room, for who sees them come or go."""
+    others = Membership.objects.filter(room=room).values_list("user_id", flat=True)
+    seeing = list(others[: conf.SMALL_ROOM + 1])
+    raise_access({*changed, *seeing} if len(seeing) <= conf.SMALL_ROOM else changed)

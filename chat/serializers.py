@@ -1,0 +1,114 @@
+"""Rows as frames: the shapes that clients get, over WebSocket and HTTP alike."""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from . import conf, frames
+from .messaging import History, Page
+from .models import Membership, Message
+from .rooms import Seat
+
+ENVELOPE_BYTES = 512  # of a `replay` frame around its messages
+
+
+def message_frame(message: Message) -> frames.Message:
+    return frames.Message(
+        room=message.room_id,
+        seq=message.seq,
+        rev=message.rev,
+        id=message.client_id,
+        sender=message.sender_name,
+        body=None if message.deleted else message.body,
+        at=frames.timestamp(message.created_at),
+        edited_at=frames.timestamp(message.edited_at) if message.edited_at else None,
+        deleted=message.deleted,
+    )
+
+
+def message_lines(messages: Iterable[Message]) -> list[bytes]:
+    return [frames.encode(message_frame(message)) for message in messages]
+
+
+def room_frame(seat: Seat, ref: str | None = None) -> frames.Room:
+    room, membership = seat.room, seat.membership
+    return frames.Room(
+        ref=ref,
+        room=room.pk,
+        kind=room.kind,
+        name=room.name,
+        members=seat.members,
+        peer=seat.peer,
+        role=membership.role,
+        rev=room.rev,
+        seq=room.seq,
+        first_seq=room.first_seq,
+        delivered_rev=membership.delivered_rev,
+        read_seq=membership.read_seq,
+        receipts={f.username: (f.delivered_rev, f.read_seq) for f in seat.fellows} or None,
+    )
+
+
+def replay_frames(page: Page) -> Iterator[bytes]:
+    """The encoded `replay` frames of a page: one, or more where a payload has no room for it."""
+    lines = message_lines(page.messages)
+    after, reset = page.after, page.reset
+    start = 0
+    while True:
+        end = _fitting(lines, start)
+        last = end == len(lines)
+        upto = page.upto if last else page.messages[end - 1].rev
+        yield frames.encode(
+            frames.Replay(
+                room=page.room_id,
+                messages=[msgspec.Raw(line) for line in lines[start:end]],
+                after=after,
+                upto=upto,
+                complete=page.complete and last,
+                reset=reset,
+            )
+        )
+        if last:
+            return
+        after, reset, start = upto, False, end
+
+
+def _fitting(lines: list[bytes], start: int) -> int:
+    """Where a payload that begins at `start` has to end; at least one line further."""
+    room_left = conf.PAYLOAD_BYTES - ENVELOPE_BYTES
+    for end in range(start, len(lines)):
+        room_left -= len(lines[end]) + 1
+        if room_left < 0 and end > start:
+            return end
+    return len(lines)
+
+
+def history_frame(room_id: str, history: History, ref: str | None) -> frames.History:
+    return frames.History(
+        ref=ref,
+        room=room_id,
+        messages=[msgspec.Raw(line) for line in message_lines(history.messages)],
+        more_before=history.more_before,
+        more_after=history.more_after,
+    )
+
+
+def posted_frame(message: Message, ref: str | None) -> frames.Posted:
+    """The numbers of its birth: the answer to a retry is the same after an edit."""
+    return frames.Posted(
+        ref=ref,
+        id=message.client_id,
+        room=message.room_id,
+        seq=message.seq,
+        rev=message.born,
+        at=frames.timestamp(message.created_at),
+    )
+
+
+def receipt_frame(username: str, membership: Membership) -> frames.Receipt:
+    return frames.Receipt(
+        room=membership.room_id,
+        user=username,
+        delivered_rev=membership.delivered_rev,
+        read_seq=membership.read_seq,
+    )

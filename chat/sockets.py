@@ -1,0 +1,231 @@
+"""One WebSocket as its worker sees it: who is behind it, where it stands in its rooms, what waits for it.
+
+A room is *live* for a socket that has everything up to the room's head. Otherwise it is *behind*, and
+the socket keeps a cursor for it. Only the switchboard moves a room from one to the other.
+"""
+
+import asyncio
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Awaitable, Callable, MutableMapping
+from enum import IntEnum
+from typing import Any
+
+from . import conf, frames
+from .announcements import Batch
+from .authentication import Identity
+from .messaging import Cursor, Page
+from .rooms import Seat, username
+
+ASGIEvent = MutableMapping[str, Any]
+ASGISend = Callable[[ASGIEvent], Awaitable[None]]
+
+CLOSE_TIMEOUT = 5.0  # seconds that a client has to take our goodbye and answer it
+
+
+class CloseCode(IntEnum):
+    """Why we close. Below 4500 a client comes back by itself; above, a person has to act first."""
+
+    INTERNAL = 4000
+    TOO_SLOW = 4002
+    TOO_FAST = 4008
+    RESTART = 4012
+    PROTOCOL = 4500
+    LOGGED_OUT = 4501
+    BANNED = 4503
+    TOO_MANY = 4510
+
+    @property
+    def reason(self) -> str:
+        return _REASONS[self]
+
+    def bye(self, retry_after_ms: int | None = None) -> frames.Bye:
+        """The frame that precedes the close."""
+        return frames.Bye(
+            code=self, reason=self.reason, reconnect=self < 4500, retry_after_ms=retry_after_ms
+        )
+
+
+_REASONS = {
+    CloseCode.INTERNAL: "internal failure",
+    CloseCode.TOO_SLOW: "reading too slowly",
+    CloseCode.TOO_FAST: "writing too fast for too long",
+    CloseCode.RESTART: "server restarting, or its database changed",
+    CloseCode.PROTOCOL: "protocol violated",
+    CloseCode.LOGGED_OUT: "not logged in",
+    CloseCode.BANNED: "kicked or banned",
+    CloseCode.TOO_MANY: "too many connections of this user",
+}
+
+
+class Socket(ABC):
+    """What both dialects have in common. A subclass says how things look on the wire."""
+
+    speaks_first: bool  # whether nothing happens until the client says something
+    joins_messages: bool  # whether several WebSocket messages may become one, joined by line breaks
+
+    def __init__(self, send: ASGISend, identity: Identity) -> None:
+        self.identity = identity
+        self.user_key = str(identity.user.pk)
+        self.seats: dict[str, Seat] = {}
+        self.behind: dict[str, Cursor] = {}
+        self.reader: asyncio.Task[None] | None = None  # replays as long as it is behind
+        self.resumed = False
+        self.opened_at = self.sent_at = time.monotonic()
+        self.closed_at: float | None = None
+        self._send = send
+        self._outbox: deque[tuple[ASGIEvent, int]] = deque()
+        self._outbox_size = 0
+        self._writer: asyncio.Task[None] | None = None
+        self._unacknowledged: deque[tuple[str, int, int]] = deque()  # room, rev, number of messages
+        self._progress = asyncio.Event()
+        self._consumer = asyncio.current_task()
+        self._reaper: asyncio.TimerHandle | None = None
+
+    @property
+    def username(self) -> str:
+        return username(self.identity.user)
+
+    def direct(self, name: str) -> Seat | None:
+        """The user's seat in the direct room with somebody, if there is one."""
+        return next((seat for seat in self.seats.values() if seat.peer == name), None)
+
+    # How things look: the dialects
+
+    @staticmethod
+    @abstractmethod
+    def refusal(error: ChatError, code: CloseCode) -> str:
+        """The WebSocket message for somebody who is not let in."""
+
+    @abstractmethod
+    async def receive(self, message: str | bytes) -> None:
+        """Take a WebSocket message from the client. Whatever is wrong with it is told, never raised."""
+
+    def begin(self) -> None:
+        """It has been registered."""
+
+    def pong(self, payload: bytes) -> None:
+        """Take the answer to one of our pings."""
+
+    @abstractmethod
+    def tell(self, frame: frames.Frame) -> None:
+        """Hand over a frame of its own; a dialect without such frames stays silent."""
+
+    @abstractmethod
+    def show_batch(self, batch: Batch) -> None:
+        """Hand over what is new in a room that is live."""
+
+    @abstractmethod
+    def show_page(self, page: Page, lines: list[bytes]) -> None:
+        """Hand over what was read from the database; `lines` are its `replay` frames."""
+
+    @abstractmethod
+    def relay(self, line: bytes) -> None:
+        """Hand over an encoded frame that somebody else caused."""
+
+    @abstractmethod
+    def caught_up(self) -> None:
+        """It is live in all its rooms."""
+
+    # The outbox
+
+    @property
+    def full(self) -> bool:
+        """Whether it reads so slowly that it should be put behind instead of being buffered for."""
+        return self._outbox_size > conf.OUTBOX_BYTES
+
+    def hand(self, text: str) -> None:
+        """Let a WebSocket message wait for its turn to be sent."""
+        self._hand({"type": "websocket.send", "text": text}, len(text))
+
+    def _hand(self, event: ASGIEvent, size: int = 0) -> None:
+        if self.closed_at is not None:
+            return
+        self._outbox.append((event, size))
+        self._outbox_size += size
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write())
+
+    async def _write(self) -> None:
+        try:
+            while self._outbox:
+                await self._send(self._next_event())
+                self.sent_at = time.monotonic()
+                self._progress.set()
+        except (
+            Exception
+        ):  # whatever the server raises when the connection is gone; receive() will tell
+            self._outbox.clear()
+        finally:
+            self._writer = None
+
+    def _next_event(self) -> ASGIEvent:
+        event, size = self._outbox.popleft()
+        self._outbox_size -= size
+        if not self.joins_messages or "text" not in event:
+            return event
+        texts = [event["text"]]
+        while self._outbox and "text" in self._outbox[0][0]:
+            size += self._outbox[0][1] + 1
+            if size > conf.PAYLOAD_BYTES // 4:  # characters of up to four bytes
+                break
+            event, more = self._outbox.popleft()
+            self._outbox_size -= more
+            texts.append(event["text"])
+        return {"type": "websocket.send", "text": "\n".join(texts)} if len(texts) > 1 else event
+
+    async def ready(self) -> None:
+        """Wait until another page may be sent: what was handed over has left, and was acknowledged."""
+        while (
+            self._outbox_size > conf.OUTBOX_BYTES // 4
+            or sum(count for _, _, count in self._unacknowledged) > conf.WINDOW - conf.PAGE
+        ):
+            self._progress.clear()
+            await self._progress.wait()
+
+    # Acknowledgements
+
+    def replayed(self, page: Page) -> None:
+        """Count a page's messages as on their way until they are acknowledged."""
+        if page.messages:
+            self._unacknowledged.append((page.room_id, page.upto, len(page.messages)))
+
+    def acknowledged(self, room_id: str, rev: int) -> None:
+        """Everything up to `rev` of this room has arrived."""
+        self._unacknowledged = deque(
+            sent for sent in self._unacknowledged if sent[0] != room_id or sent[1] > rev
+        )
+        self._progress.set()
+
+    # The end
+
+    def close(
+        self,
+        code: CloseCode,
+        *,
+        retry_after_ms: int | None = None,
+        at_once: bool = False,
+    ) -> None:
+        """Say goodbye and close. `at_once`: nothing that still waits may be seen any more."""
+        if self.closed_at is not None:
+            return
+        if at_once:
+            self._outbox.clear()
+            self._outbox_size = 0
+        self.tell(code.bye(retry_after_ms))
+        self._hand({"type": "websocket.close", "code": int(code), "reason": code.reason})
+        self.closed_at = time.monotonic()
+        if self._consumer is not None:
+            loop = asyncio.get_running_loop()
+            self._reaper = loop.call_later(CLOSE_TIMEOUT, self._consumer.cancel)
+
+    def abandon(self) -> None:
+        """The connection is gone: whatever still works for it stops."""
+        self.closed_at = self.closed_at or time.monotonic()
+        self._outbox.clear()
+        if self._reaper is not None:
+            self._reaper.cancel()
+        for task in (self._writer, self.reader):
+            if task is not None:
+                task.cancel()

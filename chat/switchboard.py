@@ -1,0 +1,531 @@
+"""This worker's sockets, rooms and heads: who gets what, and how nobody misses anything.
+
+The database is the truth and an announcement a hint. In each room a socket is live or behind: live ones
+get what is announced while its revs follow on each other; whoever is behind reads the database until it
+meets the room's head. A new socket, a lost announcement, a slow reader and a worker that could not see
+the database are all the same case.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ParamSpec, Self, TypeVar
+
+from django.db import DatabaseError
+from django.utils import timezone
+
+from . import conf, frames, messaging, rooms, serializers
+from .announcements import Announcement, Announcer, Batch, Relay
+from .authentication import Identity, identify
+from .database import DatabaseThreads, as_chat_error
+from .errors import ChatError, UnknownUser
+from .messaging import Cursor, Page
+from .models import Message, opaque_id
+from .pulse import Pulse, epoch, pulse
+from .rooms import Seat, Standing, UserKey
+from .sockets import CloseCode, Socket
+
+logger = logging.getLogger(__name__)
+
+READERS = 4  # threads
+HEAL_AFTER = 0.02  # seconds in which a late announcement may still fit
+CHECK_EVERY = 1.0  # seconds, with jitter
+BLIND_AFTER = 5.0  # seconds without a look at the database until nothing may be shown
+RECENT_BYTES = 256 * 1024  # of a room's last batches, to meet a head that moves on
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(eq=False, slots=True)
+class RoomHere:
+    """A room that has sockets on this worker."""
+
+    sockets: set[Socket] = field(default_factory=set)
+    live: set[Socket] = field(default_factory=set)
+    head: int | None = None  # last rev fanned out here; None until somebody has been live
+    early: dict[int, Batch] = field(default_factory=dict)  # announced before what they follow on
+    recent: deque[Batch] = field(default_factory=deque)  # the last ones, up to the head
+    recent_bytes: int = 0
+
+    def follow(self, batch: Batch) -> None:
+        """The batch has been fanned out: it is the head now."""
+        if batch.after != self.head:
+            self.meet(batch.after)
+        self.head = batch.upto
+        self.recent.append(batch)
+        self.recent_bytes += batch.size
+        while self.recent_bytes > RECENT_BYTES:
+            self.recent_bytes -= self.recent.popleft().size
+
+    def meet(self, head: int) -> None:
+        """The head is known from the database."""
+        self.head = head
+        self.recent.clear()
+        self.recent_bytes = 0
+        self.early = {after: batch for after, batch in self.early.items() if after >= head}
+
+    def since(self, rev: int) -> list[Batch]:
+        """The batches that lead from `rev` to the head; none if they are not all remembered."""
+        starts = [batch.after for batch in self.recent]
+        return list(self.recent)[starts.index(rev) :] if rev in starts else []
+
+
+@dataclass(eq=False, slots=True)
+class UserHere:
+    """A user who has sockets on this worker."""
+
+    pk: UserKey
+    version: int  # of access, as far as the sockets show it
+    sockets: set[Socket] = field(default_factory=set)
+
+
+class Switchboard:
+    """One per worker. Everything here happens in its event loop; only reading is done on threads."""
+
+    def __init__(self) -> None:
+        self._announcer = Announcer(opaque_id(), self._hear)
+        self._threads = DatabaseThreads("reader", READERS)
+        self._epoch: str | None = None
+        self._rooms: dict[str, RoomHere] = {}
+        self._users: dict[str, UserHere] = {}  # by the key's text
+        self._dirty: dict[str, int] = {}  # rooms to be healed, and up to where at least
+        self._healer: asyncio.Task[None] | None = None
+        self._refreshing: set[str] = set()
+        self._sighted = asyncio.Event()
+        self._sighted.set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        await self._announcer.__aenter__()
+        self._start(self._check_forever())
+        self._start(self._tend_forever())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._announcer.__aexit__()
+        await self._threads.close()
+
+    async def read(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Read from the database on a thread; raises ChatError."""
+        try:
+            return await self._threads.run(function, *args, **kwargs)
+        except DatabaseError as error:
+            logger.warning("Cannot read: %s", error)
+            raise as_chat_error(error) from error
+
+    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    # Who is here
+
+    async def epoch(self) -> str:
+        """Which life of the database this worker shows."""
+        if self._epoch is None:
+            self._epoch = await self.read(epoch)
+        return self._epoch
+
+    def connections(self, socket: Socket) -> int:
+        """How many sockets this one's user has here."""
+        here = self._users.get(socket.user_key)
+        return len(here.sockets) if here else 0
+
+    def register(self, socket: Socket, standing: Standing) -> None:
+        """Let a socket into its user's rooms, behind in all of them."""
+        here = self._users.setdefault(
+            socket.user_key, UserHere(socket.identity.user.pk, standing.version)
+        )
+        here.sockets.add(socket)
+        here.version = min(here.version, standing.version)  # if another one lags, look again
+        for seat in standing.seats.values():
+            self._seat(socket, seat)
+
+    def unregister(self, socket: Socket) -> None:
+        """Forget a socket, however its connection ended. Forgetting twice does no harm."""
+        for room_id in list(socket.seats):
+            self._unseat(socket, room_id)
+        here = self._users.get(socket.user_key)
+        if here is not None:
+            here.sockets.discard(socket)
+            if not here.sockets:
+                del self._users[socket.user_key]
+
+    def dismiss(self, socket: Socket, code: CloseCode, retry_after_ms: int | None = None) -> None:
+        """Forget a socket and close it; it sees nothing more."""
+        self.unregister(socket)
+        socket.close(code, retry_after_ms=retry_after_ms, at_once=True)
+
+    def _seat(self, socket: Socket, seat: Seat) -> None:
+        room_id = seat.room.pk
+        socket.seats[room_id] = seat
+        socket.behind[room_id] = Cursor(seat.membership.delivered_rev)
+        self._rooms.setdefault(room_id, RoomHere()).sockets.add(socket)
+
+    def _unseat(self, socket: Socket, room_id: str) -> None:
+        socket.seats.pop(room_id, None)
+        socket.behind.pop(room_id, None)
+        here = self._rooms.get(room_id)
+        if here is not None:
+            here.live.discard(socket)
+            here.sockets.discard(socket)
+            if not here.sockets:
+                del self._rooms[room_id]
+
+    # Live: what is announced
+
+    def publish(self, messages: Sequence[Message]) -> None:
+        """Show what has been committed: here at once, and tell the other workers."""
+        batches = _batches(messages)
+        for batch in batches:
+            self._fan_out(batch)
+        if batches:
+            self._announcer.announce(batches=batches)
+
+    def relay(self, seat: Seat, user_key: str, frame: frames.Frame) -> None:
+        """Pass on what is not stored: in a small room to everybody, in a large one to the user's own."""
+        small = seat.members <= conf.SMALL_ROOM
+        relay = Relay(seat.room.pk, None if small else user_key, frames.encode(frame))
+        self._pass_on(relay)
+        self._announcer.announce(relays=[relay])
+
+    def _hear(self, announcement: Announcement) -> None:
+        for batch in announcement.batches:
+            self._fan_out(batch)
+        for relay in announcement.relays:
+            self._pass_on(relay)
+        for user_key in announcement.users:
+            self._refresh_soon(user_key)
+
+    def _pass_on(self, relay: Relay) -> None:
+        here = self._rooms.get(relay.room_id)
+        for socket in here.sockets if here else ():
+            if relay.user in (None, socket.user_key) and not socket.full:
+                socket.relay(relay.line)
+
+    def _fan_out(self, batch: Batch) -> None:
+        here = self._rooms.get(batch.room_id)
+        if here is None or here.head is None or batch.upto <= here.head:
+            return  # nobody to show it to, or a duplicate
+        if not here.live:
+            here.follow(batch)
+        elif batch.after == here.head:
+            self._show_batch(here, batch)
+            while (follower := here.early.pop(here.head, None)) is not None:
+                self._show_batch(here, follower)
+        else:
+            here.early[batch.after] = batch
+            self._mark_dirty(batch.room_id, batch.upto)
+
+    def _show_batch(self, here: RoomHere, batch: Batch) -> None:
+        for socket in [socket for socket in here.live if socket.full]:
+            self._put_behind(socket)
+        for socket in here.live:
+            socket.show_batch(batch)
+        here.follow(batch)
+
+    # Behind: what the database says
+
+    def resume(self, socket: Socket, cursors: Mapping[str, Cursor]) -> None:
+        """Begin again in these rooms, behind at the given cursors."""
+        socket.resumed = True
+        for room_id, cursor in cursors.items():
+            self._rooms[room_id].live.discard(socket)
+            socket.behind[room_id] = cursor
+        self._catch_up_soon(socket)
+
+    def _put_behind(self, socket: Socket) -> None:
+        """Stop showing it what is announced; it replays from there on."""
+        for room_id in socket.seats:
+            here = self._rooms[room_id]
+            if socket in here.live:
+                here.live.remove(socket)
+                socket.behind[room_id] = Cursor(here.head)
+        self._catch_up_soon(socket)
+
+    def _catch_up_soon(self, socket: Socket) -> None:
+        if socket.reader is None and socket.resumed and socket.closed_at is None:
+            socket.reader = asyncio.create_task(self._catch_up(socket))
+
+    async def _catch_up(self, socket: Socket) -> None:
+        """Read page after page until the socket is live in all its rooms."""
+        try:
+            while socket.behind:
+                await socket.ready()
+                await self._sighted.wait()
+                try:
+                    await self._read_on(socket)
+                except ChatError:
+                    await asyncio.sleep(CHECK_EVERY)
+            socket.caught_up()
+        except Exception:
+            logger.exception("Cannot replay")
+            self.dismiss(socket, CloseCode.INTERNAL, retry_after_ms=1_000)
+        finally:
+            socket.reader = None
+
+    async def _read_on(self, socket: Socket) -> None:
+        asked = dict(socket.behind)
+        pages = await self.read(_pages, asked)
+        if not pages:
+            for room_id in asked:  # these rooms are gone
+                self._unseat(socket, room_id)
+        for page, lines in pages:
+            # It may have left the room meanwhile, or resumed it from elsewhere.
+            if socket.behind.get(page.room_id) is not asked[page.room_id]:
+                continue
+            if page.upto > page.after or page.reset:
+                socket.show_page(page, lines)
+                socket.replayed(page)
+            socket.behind[page.room_id] = page.next
+            if page.complete:
+                await self._heal([page.room_id], page.upto)
+                if socket.behind.get(page.room_id) is page.next:
+                    self._meet(socket, page.room_id)
+
+    def _meet(self, socket: Socket, room_id: str) -> None:
+        """Let a socket that has read all there was be live, if that is still all there is."""
+        here = self._rooms[room_id]
+        position = socket.behind[room_id].rev
+        if not here.live and (here.head is None or here.head < position):
+            here.meet(position)
+        for batch in here.since(position):
+            socket.show_batch(batch)
+            position = batch.upto
+        if position == here.head:
+            del socket.behind[room_id]
+            here.live.add(socket)
+
+    async def _heal(self, room_ids: Iterable[str], upto: int = 0) -> None:
+        """Bring the live sockets of rooms whose head is below `upto` to what the database has."""
+        cursors = {}
+        for room_id in room_ids:
+            here = self._rooms.get(room_id)
+            if here and here.live and (not upto or here.head < upto):
+                cursors[room_id] = Cursor(here.head)
+        while cursors:
+            pages = await self.read(_pages, cursors)
+            if not pages:
+                return  # these rooms are gone
+            for page, lines in pages:
+                del cursors[page.room_id]
+                here = self._rooms.get(page.room_id)
+                if here is None or not here.live or page.reset or here.head >= page.upto:
+                    continue
+                if here.head == page.after:
+                    for socket in here.live:
+                        socket.show_page(page, lines)
+                    here.meet(page.upto)
+                if not page.complete or here.head < page.upto:
+                    cursors[page.room_id] = Cursor(here.head)
+
+    def _mark_dirty(self, room_id: str, upto: int) -> None:
+        """Let a room be healed soon, unless a late announcement brings it to `upto` before."""
+        self._dirty[room_id] = max(upto, self._dirty.get(room_id, 0))
+        if self._healer is None:
+            self._healer = self._start(self._heal_dirty())
+
+    async def _heal_dirty(self) -> None:
+        try:
+            while self._dirty:
+                await asyncio.sleep(HEAL_AFTER)
+                dirty, self._dirty = self._dirty, {}
+                await self._heal(
+                    [room_id for room_id, upto in dirty.items() if self._lags(room_id, upto)]
+                )
+        except ChatError:
+            pass  # the next check finds them again
+        finally:
+            self._healer = None
+
+    def _lags(self, room_id: str, upto: int) -> bool:
+        here = self._rooms.get(room_id)
+        return here is not None and here.head is not None and here.head < upto
+
+    # The check each second
+
+    async def _check_forever(self) -> None:
+        seen = time.monotonic()
+        while True:
+            await asyncio.sleep(CHECK_EVERY * random.uniform(0.8, 1.0))
+            heads = {room_id: here.head for room_id, here in self._rooms.items()}
+            look = asyncio.ensure_future(self._take_pulse())
+            blind_at = seen + BLIND_AFTER
+            await asyncio.wait({look}, timeout=max(0.0, blind_at - time.monotonic()))
+            if not look.done() or look.exception() is not None:
+                if time.monotonic() >= blind_at:
+                    self._go_blind()
+                await asyncio.wait({look})
+            if (error := look.exception()) is None:
+                seen = time.monotonic()
+                self._compare(look.result(), heads)
+            elif not isinstance(error, ChatError):
+                logger.error("The check failed", exc_info=error)
+
+    async def _take_pulse(self) -> Pulse:
+        return await self.read(
+            pulse,
+            list(self._rooms),
+            [here.pk for here in self._users.values()],
+            {s.identity.credential for here in self._users.values() for s in here.sockets},
+        )
+
+    def _compare(self, now: Pulse, heads: Mapping[str, int | None]) -> None:
+        """`heads`: what they were here before the pulse was taken; since then they may have grown."""
+        if not self._sighted.is_set():
+            logger.warning("The database can be seen again")
+            self._sighted.set()
+        if self._epoch not in (None, now.epoch) or any(
+            head is not None and room_id in now.heads and now.heads[room_id] < head
+            for room_id, head in heads.items()
+        ):
+            self._start_afresh(now.epoch)
+            return
+        self._epoch = now.epoch
+        for room_id, head in now.heads.items():
+            if self._lags(room_id, head):
+                self._mark_dirty(room_id, head)
+        gone = {s.user_key for r in heads.keys() - now.heads.keys() for s in self._in_room(r)}
+        for user_key, here in self._users.items():
+            if (
+                now.versions.get(here.pk) != here.version
+                or user_key in gone
+                or not all(_holds(s.identity, now.credentials) for s in here.sockets)
+            ):
+                self._refresh_soon(user_key)
+
+    def _in_room(self, room_id: str) -> Collection[Socket]:
+        here = self._rooms.get(room_id)
+        return here.sockets if here else ()
+
+    def _go_blind(self) -> None:
+        """A worker that cannot see the database may not show anything."""
+        if not self._sighted.is_set():
+            return
+        logger.error("The database cannot be seen: nothing is shown until it is")
+        self._sighted.clear()
+        for socket in self._sockets():
+            self._put_behind(socket)
+        for here in self._rooms.values():
+            here.head = None
+
+    def _start_afresh(self, epoch: str) -> None:
+        """The database was restored or failed over: nothing that we know is true any more."""
+        logger.error("The database went back: all clients start afresh")
+        self._epoch = epoch
+        for socket in self._sockets():
+            self.dismiss(socket, CloseCode.RESTART, retry_after_ms=random.randrange(2_000))
+
+    def _sockets(self) -> list[Socket]:
+        return [socket for here in self._users.values() for socket in here.sockets]
+
+    # What a user may see has changed
+
+    def access_changed(self, user_keys: Collection[str]) -> None:
+        """Look at once at what these users may see, here and elsewhere, instead of within a second."""
+        for user_key in user_keys:
+            self._refresh_soon(user_key)
+        self._announcer.announce(users=list(user_keys))
+
+    def _refresh_soon(self, user_key: str) -> None:
+        if user_key in self._users and user_key not in self._refreshing:
+            self._start(self.refresh(user_key))
+
+    async def refresh(self, user_key: str) -> None:
+        """Compare a user's sockets with what the user may see now: close, leave, join."""
+        if (here := self._users.get(user_key)) is None:
+            return
+        sockets = list(here.sockets)
+        self._refreshing.add(user_key)
+        try:
+            standing, identities = await self.read(
+                _look_up, here.pk, {socket.identity.credential for socket in sockets}
+            )
+        except ChatError:
+            return  # the next check tries again
+        finally:
+            self._refreshing.discard(user_key)
+        here.version = standing.version if standing else -1
+        for socket in sockets:
+            identity = identities.get(socket.identity.credential)
+            if socket.closed_at is not None:
+                continue
+            if standing is None or identity is None or identity.user.pk != here.pk:
+                self.dismiss(socket, CloseCode.LOGGED_OUT)
+            elif standing.banned:
+                self.dismiss(socket, CloseCode.BANNED)
+            else:
+                socket.identity = identity
+                self._reseat(socket, standing)
+
+    def _reseat(self, socket: Socket, standing: Standing) -> None:
+        for room_id in socket.seats.keys() - standing.seats.keys():
+            self._unseat(socket, room_id)
+            if socket.resumed:
+                socket.tell(frames.Left(room=room_id, left=True))
+        for room_id, seat in standing.seats.items():
+            known = socket.seats.get(room_id)
+            if known is None:
+                self._seat(socket, seat)
+            else:
+                socket.seats[room_id] = seat
+            if socket.resumed and (known is None or known.look != seat.look):
+                socket.tell(serializers.room_frame(seat))
+        if socket.behind:
+            self._catch_up_soon(socket)
+
+    # How far they got
+
+    def handed(self, socket: Socket, room_id: str) -> int:
+        """The rev up to which this socket was shown the room."""
+        behind = socket.behind.get(room_id)
+        return behind.rev if behind else self._rooms[room_id].head or 0
+
+    # Time passes
+
+    async def _tend_forever(self) -> None:
+        while True:
+            await asyncio.sleep(min(1.0, conf.heartbeat() / 2))
+            now = time.monotonic()
+            for socket in self._sockets():
+                if now - socket.sent_at >= conf.heartbeat():
+                    socket.tell(frames.Heartbeat())
+
+
+def _batches(messages: Sequence[Message]) -> list[Batch]:
+    """By room, in rev order, each without a hole."""
+    by_room: dict[str, list[Message]] = {}
+    for message in messages:
+        by_room.setdefault(message.room_id, []).append(message)
+    return [
+        Batch(room_id, said[0].rev - 1, said[-1].rev, serializers.message_lines(said))
+        for room_id, said in by_room.items()
+    ]
+
+
+def _pages(cursors: Mapping[str, Cursor]) -> list[tuple[Page, list[bytes]]]:
+    pages = messaging.replay(cursors)
+    return [(page, list(serializers.replay_frames(page))) for page in pages]
+
+
+def _look_up(
+    user_id: UserKey, credentials: Collection[str]
+) -> tuple[Standing | None, dict[str, Identity | None]]:
+    try:
+        standing = rooms.standing(user_id)
+    except UnknownUser:
+        return None, {}
+    return standing, {credential: identify(credential) for credential in credentials}
+
+
+def _holds(identity: Identity, credentials: Collection[str]) -> bool:
+    return identity.credential in credentials and identity.expires_at > timezone.now()

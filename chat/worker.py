@@ -1,0 +1,160 @@
+"""One worker: all that runs beside the connections of one event loop.
+
+Daphne sends no lifespan events, so a worker begins with the first connection of its loop, and belongs
+to that loop, never to the module: tests and throw-away loops get their own.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import AsyncExitStack
+from typing import Any, Self
+from weakref import WeakKeyDictionary
+
+from django.contrib.auth.base_user import AbstractBaseUser
+
+from . import messaging, rooms
+from .authentication import Credentials, Identity, holder
+from .cursors import Cursors
+from .errors import Banned, NotLoggedIn, RateLimited, UnknownUser
+from .journal import Journal
+from .limits import PostLimit
+from .messaging import Draft, Posted
+from .models import Room
+from .rooms import Seat, Standing
+from .switchboard import Switchboard
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Worker:
+    """Journal, switchboard and cursors, wired together. Use it as `async with Worker():`."""
+
+    def __init__(self) -> None:
+        self.switchboard = Switchboard()
+        self.journal = Journal(self.switchboard.publish)
+        self.cursors = Cursors(self.journal, self.switchboard)
+        self._post_limit = PostLimit()
+        self._parts = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        for part in (self.switchboard, self.journal, self.cursors):
+            await self._parts.enter_async_context(part)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._parts.aclose()
+
+    async def admit(self, credentials: Credentials) -> tuple[Identity, Standing]:
+        """Who connects, and what they may see; NotLoggedIn, Banned."""
+        # Using a ticket up is a write; everything else only reads.
+        run = self.journal.run if credentials.ticket else self.switchboard.read
+        identity, standing = await run(_admit, credentials)
+        if standing is None:
+            standing = await self.journal.run(_enrol, identity)
+        if standing.banned:
+            raise Banned
+        return identity, standing
+
+    async def post(self, draft: Draft) -> asyncio.Future[Posted]:
+        """Hand a draft in; RateLimited unless it is the retry of a stored one."""
+        try:
+            self._check_rate(draft.sender)
+        except RateLimited:
+            if await self.switchboard.read(messaging.find, draft) is None:
+                raise
+        return self.journal.post(draft)
+
+    async def edit(self, user: AbstractBaseUser, room_id: str, seq: int, body: str) -> None:
+        """Edit a message and show it."""
+        self._check_rate(user)
+        message = await self.journal.run(messaging.edit, user, room_id, seq, body)
+        self.switchboard.publish([message])
+
+    async def delete(self, user: AbstractBaseUser, room_id: str, seq: int) -> None:
+        """Delete a message and show it."""
+        self._check_rate(user)
+        message = await self.journal.run(messaging.delete, user, room_id, seq)
+        self.switchboard.publish([message])
+
+    def _check_rate(self, user: AbstractBaseUser) -> None:
+        if seconds := self._post_limit.take(str(user.pk)):
+            raise RateLimited(retry_after_ms=int(seconds * 1_000) + 1)
+
+    async def open_direct(self, user: AbstractBaseUser, name: str) -> Seat:
+        """The user's seat in the direct room with somebody; the user's sockets have it by then."""
+        seat = await self.journal.run(_open_direct, user, name)
+        await self._show_change(user, seat)
+        return seat
+
+    async def join(self, user: AbstractBaseUser, room_id: str) -> Seat:
+        """The user's seat in a room; the user's sockets have it by then."""
+        seat = await self.journal.run(_join, user, room_id)
+        await self._show_change(user, seat)
+        return seat
+
+    async def leave(self, user: AbstractBaseUser, room_id: str) -> None:
+        """Out of the room; the user's sockets show nothing of it any more."""
+        seat = await self.journal.run(_leave, user, room_id)
+        await self._show_change(user, seat)
+
+    async def _show_change(self, user: AbstractBaseUser, seat: Seat) -> None:
+        """Not needed: every worker would see it within a second. But people are waiting."""
+        others = {str(fellow.user_id) for fellow in seat.fellows} - {str(user.pk)}
+        self.switchboard.access_changed(others)
+        await self.switchboard.refresh(str(user.pk))
+
+
+def _admit(credentials: Credentials) -> tuple[Identity, Standing | None]:
+    identity = holder(credentials)
+    if identity is None:
+        raise NotLoggedIn
+    try:
+        standing = rooms.standing(identity.user.pk)
+    except UnknownUser:  # not enrolled yet
+        return identity, None
+    enrolled = any(seat.room.kind == Room.Kind.EVERYONE for seat in standing.seats.values())
+    return identity, standing if enrolled else None
+
+
+def _enrol(identity: Identity) -> Standing:
+    rooms.enrol(identity.user)
+    return rooms.standing(identity.user.pk)
+
+
+def _open_direct(user: AbstractBaseUser, name: str) -> Seat:
+    return rooms.seat(user.pk, rooms.open_direct(user, rooms.user_named(name)).pk)
+
+
+def _join(user: AbstractBaseUser, room_id: str) -> Seat:
+    rooms.join(user, room_id)
+    return rooms.seat(user.pk, room_id)
+
+
+def _leave(user: AbstractBaseUser, room_id: str) -> Seat:
+    seat = rooms.seat(user.pk, room_id)
+    rooms.leave(user, room_id)
+    return seat
+
+
+class WithWorker:
+    """Wraps an ASGI application: every WebSocket finds its loop's worker in `scope["worker"]`."""
+
+    def __init__(self, application: ASGIApplication) -> None:
+        self._application = application
+        self._workers: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Task[Worker]] = (
+            WeakKeyDictionary()
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            scope = {**scope, "worker": await self._worker()}
+        await self._application(scope, receive, send)
+
+    async def _worker(self) -> Worker:
+        loop = asyncio.get_running_loop()
+        if loop not in self._workers:  # a task, so that simultaneous first connections share it
+            self._workers[loop] = loop.create_task(Worker().__aenter__())
+        return await asyncio.shield(self._workers[loop])
