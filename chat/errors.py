@@ -111,13 +111,6 @@ class StorageFull(ChatError):
     detail = "The server has no room left to store messages."
 
 
-class Unauthorized(ChatError):
-    """Over HTTP; a WebSocket is closed instead."""
-
-    code = "unauthorized"
-    detail = "Nobody is logged in, or the credentials are wrong."
-
-
 class UnsupportedType(ChatError):
     """Over HTTP."""
 

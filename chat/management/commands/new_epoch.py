@@ -1,0 +1,17 @@
+"""`manage.py new_epoch`: part of restoring a backup."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from chat import pulse
+
+
+class Command(BaseCommand):
+    help = (
+        "Begin a new life of the database, after a backup was restored: all clients load their"
+        " rooms anew, and send again what they could not send."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.stdout.write(f"The epoch is now {pulse.new_epoch()}.")

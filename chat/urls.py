@@ -1,0 +1,19 @@
+"""The chat's own addresses, to be included; its WebSocket is mounted in project/asgi.py."""
+
+from django.contrib.auth.views import LogoutView
+from django.urls import path
+
+from . import api, views
+
+urlpatterns = [
+    path("", views.chat, name="chat"),
+    # slug: what room ids are made of; whatever else stands there never reaches the database.
+    path("r/<slug:room>/", views.chat, name="room"),
+    path("r/<slug:room>/m/<int:seq>/", views.chat, name="message"),
+    path("login/", views.LogIn.as_view(), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("signup/", views.SignUp.as_view(), name="signup"),
+    path("api/token", api.token, name="token"),
+    path("api/ticket", api.ticket, name="ticket"),
+    path("healthz", api.healthz, name="healthz"),
+]

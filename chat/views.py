@@ -1,0 +1,92 @@
+"""The pages: the chat, log-in and sign-up. What happens in the chat travels over its WebSocket."""
+
+# mypy: disable-error-code="type-arg"
+# Django's forms and views are generic only in their stubs.
+
+from typing import Any, cast
+
+from django.conf import settings
+from django.contrib.auth import authenticate, get_user_model, login
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.forms import UserCreationForm
+from django.contrib.auth.views import LoginView, RedirectURLMixin
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render, resolve_url
+from django.urls import reverse
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.generic import FormView
+
+from . import conf
+from .models import Membership
+from .rooms import display_name, username
+
+
+@never_cache
+@login_required
+def chat(request: HttpRequest, room: str | None = None, seq: int | None = None) -> HttpResponse:
+    """The chat, opened at a room, or at one message of it."""
+    user = cast(AbstractBaseUser, request.user)  # login_required
+    if room is not None:
+        get_object_or_404(Membership, room=room, user=user.pk)
+    config = {
+        "username": username(user),
+        "name": display_name(user),
+        "room": room,
+        "seq": seq,
+        "ws_path": "/ws/",
+        "login_url": resolve_url(settings.LOGIN_URL),
+        "logout_url": reverse("logout"),
+    }
+    return render(request, "chat/chat.html", {"config": config})
+
+
+class LogIn(LoginView):
+    redirect_authenticated_user = True
+
+    def get_success_url(self) -> str:
+        # `?next=` this page is a loop, for which Django raises.
+        url = super().get_success_url()
+        return self.get_default_redirect_url() if url == self.request.path else url
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(open_signup=conf.open_signup(), **kwargs)
+
+
+class SignUpForm(UserCreationForm):
+    class Meta:
+        model = get_user_model()
+        fields = (model.USERNAME_FIELD,)
+
+
+@method_decorator([never_cache, sensitive_post_parameters()], name="dispatch")
+class SignUp(RedirectURLMixin, FormView):
+    """An account for a stranger, who is then logged in."""
+
+    form_class = SignUpForm
+    template_name = "registration/signup.html"
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not conf.open_signup():
+            raise Http404
+        if request.user.is_authenticated:
+            return redirect(self.get_success_url())
+        return super().dispatch(request, *args, **kwargs)
+
+    def get_default_redirect_url(self) -> str:
+        return resolve_url(settings.LOGIN_REDIRECT_URL)
+
+    def form_valid(self, form: SignUpForm) -> HttpResponse:
+        form.save()
+        # By the site's own backends: one of them may have a reason to let nobody in yet.
+        user = authenticate(
+            self.request,
+            username=form.cleaned_data[get_user_model().USERNAME_FIELD],
+            password=form.cleaned_data["password1"],
+        )
+        if user is None:
+            return redirect(settings.LOGIN_URL)
+        login(self.request, user)
+        return redirect(self.get_success_url())
