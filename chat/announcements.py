@@ -1,14 +1,14 @@
 """What workers tell each other over the channel layer, and the one module that knows the layer.
 
-An announcement is a hint: it may be lost, doubled, late or out of order, and nobody waits for it. One
-channel per worker, one group of all workers, one event per batch of messages.
+An announcement is a hint: it may be lost, doubled, late or out of order, and nobody waits for it.
+One channel per worker, one group of all workers, one event per batch of messages.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 from channels.layers import get_channel_layer
@@ -50,7 +50,7 @@ class Batch(msgspec.Struct, frozen=True, array_like=True, dict=True):
 
 
 class Relay(msgspec.Struct, frozen=True, array_like=True):
-    """An encoded frame that is not stored: to a room's sockets, or only to those of one user in it."""
+    """An encoded frame that is not stored, for a room's sockets or only for one user's in it."""
 
     room_id: str
     user: str | None
@@ -122,7 +122,7 @@ class Announcer:
                 logger.warning("The channel layer cannot be heard: %r", error)
                 await asyncio.sleep(RETRY)
 
-    def _receive(self, event: dict[str, object]) -> None:
+    def _receive(self, event: dict[str, Any]) -> None:
         try:
             announcement = _decode(event["body"])
         except (KeyError, TypeError, msgspec.DecodeError):

@@ -1,7 +1,7 @@
 """Who is behind a connection: a session cookie, a bearer token or a ticket. Synchronous.
 
-Not `channels.auth`: that looks once, ignores SECRET_KEY_FALLBACKS and ends the session after a key was
-rotated. Here a connection keeps its credential, to be looked at again for as long as it lives.
+Not `channels.auth`: that looks once, ignores SECRET_KEY_FALLBACKS and ends the session after a key
+was rotated. Here a connection keeps its credential, to be looked at again for as long as it lives.
 """
 
 import secrets
@@ -97,12 +97,12 @@ def _issue(
     user: AbstractBaseUser, kind: Token.Kind, life: timedelta, issuer: str = ""
 ) -> tuple[str, datetime]:
     now = timezone.now()
-    Token.objects.filter(user=user, expires_at__lt=now).delete()
+    Token.objects.filter(user_id=user.pk, expires_at__lt=now).delete()
     secret = secrets.token_urlsafe(32)
     Token.objects.create(
         digest=_digest(secret),
         kind=kind,
-        user=user,
+        user_id=user.pk,
         auth_hash=user.get_session_auth_hash(),
         issuer=issuer,
         expires_at=now + life,
@@ -123,7 +123,7 @@ def _by_session(key: str) -> Identity | None:
 
 
 def _session_user(data: Mapping[str, str]) -> AbstractBaseUser | None:
-    backend = data.get(BACKEND_SESSION_KEY)
+    backend = data.get(BACKEND_SESSION_KEY, "")
     if SESSION_KEY not in data or backend not in settings.AUTHENTICATION_BACKENDS:
         return None
     key = get_user_model()._meta.pk.to_python(data[SESSION_KEY])

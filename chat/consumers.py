@@ -1,7 +1,7 @@
-"""The life of one WebSocket: handshake, listening, and the end, however it comes. It decides nothing.
+"""The life of one WebSocket: handshake, listening, and the end, however it comes.
 
-Its dispatch is its own: Channels' would visit the one ORM thread before every frame, and listen to the
-channel layer for each socket, where one switchboard per worker does.
+Its dispatch is its own: Channels' would visit the one ORM thread before every frame, and listen to
+the channel layer for each socket, where one switchboard per worker does.
 """
 
 import asyncio
@@ -27,19 +27,21 @@ FRAMES = "chat.v1.json"
 TEXT = "chat"
 SILENCE = 10.0  # seconds until a client that speaks frames must have said something
 
-REFUSALS = {
+REFUSALS: dict[type[ChatError], CloseCode] = {
     NotLoggedIn: CloseCode.LOGGED_OUT,
     Banned: CloseCode.BANNED,
     TooManyConnections: CloseCode.TOO_MANY,
 }
 
 
-class ChatConsumer(AsyncConsumer):
+class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # untyped
     """One WebSocket, in either dialect."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.worker: Worker = scope["worker"]
-        self.scope, self.receive, self.send = scope, receive, send
+        self.scope: Scope = scope
+        self.receive: Receive = receive
+        self.send: Send = send
         await receive()  # websocket.connect
         request = _as_request(scope)
         credentials = Credentials(
@@ -117,7 +119,7 @@ def _as_request(scope: Scope) -> ASGIRequest:
 
 
 def _is_trusted(request: ASGIRequest, credentials: Credentials) -> bool:
-    """Whether the page that connects is one of ours; a program sends no Origin, but no cookie either."""
+    """Whether the page that connects is one of ours; a program sends no Origin and no cookie."""
     origin = request.headers.get("Origin")
     if origin is None:
         return not credentials.ambient

@@ -1,7 +1,7 @@
 """How far everybody got: noted here as it comes in, written together, shown to whom it concerns.
 
-A delivery that is lost in a crash only costs a repeated replay, so deliveries are written once a second.
-Reads are written at once; while some are being written, the next ones collect.
+A delivery that is lost in a crash only costs a repeated replay, so deliveries are written once a
+second. Reads are written at once; while some are being written, the next ones collect.
 """
 
 import asyncio

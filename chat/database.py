@@ -42,7 +42,7 @@ def _run(job: Callable[[], R]) -> R:
         connections.close_all()  # whatever state it is in now
         raise
     finally:
-        # Give a pooled connection back. Opening SQLite anew for every job would cost more than the job.
+        # Give a pooled connection back. Opening SQLite for every job would cost more than the job.
         if connection.vendor != "sqlite":
             connections.close_all()
 

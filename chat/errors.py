@@ -1,4 +1,4 @@
-"""What can go wrong, as clients see it: every error has a stable code and a sentence for a person."""
+"""What can go wrong, as clients see it: a stable code, and a sentence for a person."""
 
 from typing import ClassVar
 

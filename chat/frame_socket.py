@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from functools import partial
+from typing import Any
 
 from django.utils import timezone
 
@@ -43,6 +44,12 @@ class FrameSocket(Socket):
         """What somebody hears who is not let in."""
         lines = (_error_frame(error, None), code.bye())
         return "\n".join(frames.encode(line).decode() for line in lines)
+
+    def begin(self) -> None:
+        pass  # it says where it left off
+
+    def pong(self, payload: bytes) -> None:
+        pass  # it acknowledges by frames
 
     # What we say
 
@@ -141,9 +148,9 @@ class FrameSocket(Socket):
         stale = request.epoch not in (None, epoch)
         if not self.resumed:
             self._welcome(epoch)
-            asked = self.seats.keys() | request.cursors.keys()
+            asked = {*self.seats, *request.cursors}
         else:
-            asked = request.cursors.keys()
+            asked = set(request.cursors)
         cursors = {}
         for room_id in asked:
             if (seat := self.seats.get(room_id)) is None:
@@ -155,6 +162,9 @@ class FrameSocket(Socket):
             cursors[room_id] = Cursor(rev, request.limit)
         self._resumes.append(request.ref)
         switchboard.resume(self, cursors)
+        if not stale:  # it says what has arrived, too
+            known = {room_id: rev for room_id, rev in request.cursors.items() if room_id in cursors}
+            self._worker.cursors.acknowledge(self, known)
 
     def _welcome(self, epoch: str) -> None:
         user = self.identity.user
@@ -195,7 +205,7 @@ class FrameSocket(Socket):
         if not self._tell_failure(ref, posting):
             self.tell(serializers.posted_frame(posting.result().message, ref))
 
-    def _tell_failure(self, ref: str | None, future: asyncio.Future[object]) -> bool:
+    def _tell_failure(self, ref: str | None, future: asyncio.Future[Any]) -> bool:
         error = None if future.cancelled() else future.exception()
         if isinstance(error, ChatError):
             self._fail(ref, error)

@@ -1,13 +1,13 @@
 """The wire of `chat.v1.json`: parse what a client says, build what we say. No Django, no I/O.
 
-A WebSocket message carries one or more frames, one JSON object per line. Whatever stands in `Request`
-is all that a client can say.
+A WebSocket message carries one or more frames, one JSON object per line. Whatever stands in
+`Request` is all that a client can say.
 """
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 from uuid import UUID
 
 import msgspec
@@ -22,7 +22,7 @@ Username = Annotated[str, Meta(max_length=254)]
 Cursors = dict[RoomId, Number]
 
 
-class Frame(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Frame(Struct, kw_only=True, omit_defaults=True):
     """One line. Fields that stand at their default do not travel."""
 
     ref: Ref | None = None
@@ -100,7 +100,7 @@ class Ping(Frame, tag="ping"):
 
 Request = Resume | Post | Edit | Delete | Ack | Read | Open | Join | Leave | Look | Ping
 
-_requests = msgspec.json.Decoder(Request)
+_requests: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 _types = {frame.__struct_config__.tag for frame in Request.__args__}
 
 
@@ -295,7 +295,7 @@ def encode(frame: Frame) -> bytes:
 
 
 def pack(lines: Iterable[bytes], limit: int) -> Iterator[str]:
-    """Join lines to as few WebSocket messages as `limit` bytes each allow; a longer line goes alone."""
+    """Join lines to WebSocket messages of at most `limit` bytes; a longer line goes alone."""
     batch: list[bytes] = []
     size = 0
     for line in lines:

@@ -1,8 +1,9 @@
 """Group commit: the only way in for what sockets write.
 
-Everything that waits is committed in one transaction; while it commits, the next batch collects. There
-is no timer: an idle worker commits a single message at once, a busy one shares the cost of a commit.
-Nothing is answered before its commit. An `unavailable` means: perhaps stored, retry with the same id.
+Everything that waits is committed in one transaction; while it commits, the next batch collects.
+There is no timer: an idle worker commits a single message at once, a busy one shares the cost of a
+commit. Nothing is answered before its commit; `unavailable` means: perhaps stored, retry with the
+same id.
 """
 
 import asyncio
@@ -50,7 +51,7 @@ class Entry:
 
 
 class Journal:
-    """One per worker. `publish` gets the new messages of each commit before their senders are answered."""
+    """One per worker. `publish` gets a commit's new messages before their senders are answered."""
 
     def __init__(self, publish: Callable[[Sequence[Message]], None]) -> None:
         self._publish = publish
@@ -97,7 +98,8 @@ class Journal:
         job = self._side.run(function, *args, **kwargs)
         done, _ = await asyncio.wait({job}, timeout=PATIENCE)
         if not done:
-            job.add_done_callback(_retrieve)
+            # Nobody waits for it any more; asyncio would complain about an error that nobody saw.
+            job.add_done_callback(lambda late: late.cancelled() or late.exception())
             raise Unavailable(retry_after_ms=1_000)
         try:
             return job.result()
@@ -154,7 +156,7 @@ class Journal:
                 entry.settle(outcome)
 
     def _detour(self, entry: Entry) -> None:
-        """Let a room that somebody else holds wait on a thread of its own, for the others not to."""
+        """Let a room that somebody else holds wait on a thread of its own, not the others."""
         room_id = entry.draft.room_id
         if room_id not in self._lanes:
             self._lanes[room_id] = deque()
@@ -183,8 +185,3 @@ class Journal:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _retrieve(job: asyncio.Future[object]) -> None:
-    """Look at the result that nobody waits for any more, or asyncio complains about it."""
-    job.cancelled() or job.exception()

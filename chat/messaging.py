@@ -5,12 +5,9 @@ transaction that stores it. Hence the order of revs is the order of commits and 
 reader who asks for `rev > cursor` misses nothing.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from hashlib import blake2b
-from operator import attrgetter
-from typing import Self
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
@@ -98,7 +95,7 @@ def _post(drafts: Sequence[Draft], *, wait: bool) -> list[Posted | ChatError]:
     # Only now that the rooms are ours: before, a concurrent retry of an id could be overlooked.
     senders = {draft.sender.pk for draft in drafts}
     known = _known(senders, {draft.client_id for draft in drafts})
-    memberships = {
+    memberships: dict[tuple[str, UserKey], Membership] = {
         (m.room_id, m.user_id): m
         for m in Membership.objects.filter(room__in=rooms.keys(), user__in=senders)
     }
@@ -126,7 +123,7 @@ def _post(drafts: Sequence[Draft], *, wait: bool) -> list[Posted | ChatError]:
     if new:
         Message.objects.bulk_create(new)
         Room.objects.bulk_update({m.room_id: m.room for m in new}.values(), ["seq", "rev"])
-        wrote = {(m.room_id, m.sender_id): memberships[m.room_id, m.sender_id] for m in new}
+        wrote = {key: memberships[key] for key in ((m.room_id, m.sender_id) for m in new)}
         Membership.objects.bulk_update(wrote.values(), ["read_seq"])
     return outcomes
 
@@ -142,7 +139,7 @@ def _lock(room_ids: Collection[str], *, wait: bool = True) -> QuerySet[Room]:
     """Rooms under their row locks, in the order of their ids, with the database's time as `now`."""
     skip = not wait and connection.features.has_select_for_update_skip_locked
     rooms = Room.objects.select_for_update(no_key=True, skip_locked=skip)
-    return rooms.filter(pk__in=room_ids).order_by("pk").annotate(now=Now())
+    return rooms.filter(pk__in=room_ids).order_by("pk").annotate(now=Now())  # type: ignore[no-redef]
 
 
 def _existing(room_ids: Collection[str]) -> set[str]:
@@ -165,9 +162,10 @@ def _recognise(stored: Message, draft: Draft) -> Posted:
 
 
 def find(draft: Draft) -> Posted | None:
-    """What this draft became if it has been stored before; IdConflict if the id belongs to another."""
-    stored = _known([draft.sender.pk], [draft.client_id])
-    return _recognise(*stored.values(), draft) if stored else None
+    """What this draft became if it has been stored before; IdConflict if it differs."""
+    key = (draft.sender.pk, draft.client_id)
+    stored = _known([draft.sender.pk], [draft.client_id]).get(key)
+    return _recognise(stored, draft) if stored else None
 
 
 def _banned(user_ids: Collection[UserKey]) -> set[UserKey]:
@@ -203,7 +201,7 @@ def _check_permission(room: Room, membership: Membership, banned: Collection[Use
 
 
 def _next(room: Room, draft: Draft) -> Message:
-    """The room's next message. The invariant is made here: numbers are taken under the room's lock."""
+    """The room's next message. The invariant: its numbers are taken under the room's lock."""
     room.seq += 1
     room.rev += 1
     message = Message(
@@ -211,7 +209,7 @@ def _next(room: Room, draft: Draft) -> Message:
         seq=room.seq,
         rev=room.rev,
         born=room.rev,
-        sender=draft.sender,
+        sender_id=draft.sender.pk,
         client_id=draft.client_id,
         digest=_digest(draft.body),
         body=draft.body,
@@ -282,7 +280,7 @@ def acknowledge(revs: Mapping[int, int]) -> list[Membership]:
 
 
 def read(seqs: Mapping[int, int]) -> list[Membership]:
-    """Move `read_seq` of memberships (by key) forward, never beyond the last message; all of them."""
+    """Move `read_seq` of memberships (by key) forward, never beyond the end; all of them."""
     return _advance("read_seq", "seq", seqs)
 
 
@@ -292,7 +290,7 @@ def _advance(cursor: str, head: str, targets: Mapping[int, int]) -> list[Members
             Membership.objects.select_for_update(no_key=True, of=("self",))
             .filter(pk__in=targets)
             .order_by("pk")
-            .annotate(head=F(f"room__{head}"))
+            .annotate(head=F(f"room__{head}"))  # type: ignore[no-redef]
         )
         for membership in memberships:
             membership.moved = (
@@ -327,7 +325,7 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Messages of one room in rev order, each in its latest state, that lead from `after` to `upto`."""
+    """Messages of one room in rev order, each in its latest state, from `after` to `upto`."""
 
     room_id: str
     messages: Sequence[Message]
@@ -339,7 +337,7 @@ class Page:
 
 
 def replay(cursors: Mapping[str, Cursor], size: int = conf.PAGE) -> list[Page]:
-    """The next page of each of these rooms, of as many rooms as fit into `size` messages (one at least).
+    """The next page of each of these rooms: of as many as fit into `size` messages, one at least.
 
     Rooms that are gone are left out. Two queries; up to two more for a room that has to be reset.
     """
@@ -457,4 +455,4 @@ def history(
 
 def _messages() -> QuerySet[Message]:
     sender = F(f"sender__{get_user_model().USERNAME_FIELD}")
-    return Message.objects.annotate(sender_name=sender)
+    return Message.objects.annotate(sender_name=sender)  # type: ignore[no-redef]

@@ -1,7 +1,8 @@
 """What is stored: rooms, who is in them, what was said, and who may come in.
 
-The constraints carry the guarantees. `Room.rev` is raised under the room's row lock in the transaction
-that inserts or changes a message, hence: the order of revs is the order of commits, without holes.
+The constraints carry the guarantees. `Room.rev` is raised under the room's row lock in the
+transaction that inserts or changes a message: the order of revs is the order of commits, without
+holes.
 """
 
 import secrets
@@ -149,7 +150,7 @@ class Message(models.Model):
 
 
 class Access(models.Model):
-    """What a user may see, as a version: raised by every change, compared each second by each worker."""
+    """What a user may see, as a version: raised by every change, compared each second."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True, related_name="chat_access"

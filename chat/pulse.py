@@ -1,4 +1,4 @@
-"""What every worker compares with what it knows, once a second: read by primary key, without a clock."""
+"""What every worker compares with what it knows, once a second: by primary key, without a clock."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Pulse:
     """The state of the database, as far as one worker is concerned. What is gone is missing."""
 
     epoch: str
-    heads: Mapping[str, tuple[int, int]]  # rev and seq by room id
+    heads: Mapping[str, int]  # rev by room id
     versions: Mapping[UserKey, int]  # of access, by user
     credentials: Collection[str]  # keys of sessions and digests of tokens
 
@@ -23,13 +23,13 @@ def pulse(
     room_ids: Collection[str], user_ids: Collection[UserKey], credentials: Collection[str]
 ) -> Pulse:
     """Read it for the rooms, users and credentials that have sockets on this worker."""
-    rooms = Room.objects.filter(pk__in=room_ids).values_list("pk", "rev", "seq")
+    rooms = Room.objects.filter(pk__in=room_ids).values_list("pk", "rev")
     versions = Access.objects.filter(pk__in=user_ids).values_list("pk", "version")
     sessions = Session.objects.filter(pk__in=credentials).values_list("pk", flat=True)
     tokens = Token.objects.filter(pk__in=credentials).values_list("pk", flat=True)
     return Pulse(
         epoch(),
-        {room_id: (rev, seq) for room_id, rev, seq in rooms},
+        dict(rooms),
         dict(versions),
         {*sessions, *tokens},
     )
@@ -41,5 +41,5 @@ def epoch() -> str:
 
 
 def new_epoch() -> str:
-    """Begin another life, after a backup was restored: every client starts afresh within a second."""
+    """Begin another life, after a backup was restored: all clients start afresh within a second."""
     return Epoch.objects.update_or_create(pk=1, defaults={"value": Epoch().value})[0].value

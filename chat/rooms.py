@@ -94,8 +94,8 @@ def user_named(name: str) -> AbstractBaseUser:
 def standing(user_id: UserKey, room_ids: Collection[str] | None = None) -> Standing:
     """What this user may see now, or only these of their rooms. UnknownUser if they are gone.
 
-    The version is read first: if something changes meanwhile it will be found too low, and the rooms
-    are read once more.
+    The version is read first: if something changes meanwhile, it will be found too low and the
+    rooms are read once more.
     """
     access = Access.objects.filter(pk=user_id).first()
     if access is None:
@@ -171,7 +171,7 @@ def everyone() -> Room:
 
 
 def enrol(user: AbstractBaseUser) -> None:
-    """Let the user into the room of everybody, and have their access counted. Done once; cheap after."""
+    """Let the user into the room of everybody, and have their access counted. Cheap when done."""
     if (
         Access.objects.filter(pk=user.pk).exists()
         and Membership.objects.filter(user_id=user.pk, room__kind=Room.Kind.EVERYONE).exists()
@@ -305,8 +305,8 @@ def _seat(
 ) -> None:
     """Insert memberships under the room's lock; who is in already stays as they are.
 
-    A new member starts at the head: history is there to read, but nothing is waiting. (The head of a
-    new direct room is 0, so that its first message waits for both.)
+    A new member starts at the head: history is there to read, but nothing is waiting. (The head of
+    a new direct room is 0, so that its first message waits for both.)
     """
     newcomers = [
         Membership(room=room, user_id=user.pk, role=role, delivered_rev=room.rev, read_seq=room.seq)

@@ -1,7 +1,7 @@
-"""One WebSocket as its worker sees it: who is behind it, where it stands in its rooms, what waits for it.
+"""One WebSocket as its worker sees it: its user, where it stands in its rooms, what waits for it.
 
-A room is *live* for a socket that has everything up to the room's head. Otherwise it is *behind*, and
-the socket keeps a cursor for it. Only the switchboard moves a room from one to the other.
+A room is *live* for a socket that has everything up to the room's head. Otherwise it is *behind*,
+and the socket keeps a cursor for it. Only the switchboard moves a room from one to the other.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from typing import Any
 from . import conf, frames
 from .announcements import Batch
 from .authentication import Identity
+from .errors import ChatError
 from .messaging import Cursor, Page
 from .rooms import Seat, username
 
@@ -100,11 +101,13 @@ class Socket(ABC):
 
     @abstractmethod
     async def receive(self, message: str | bytes) -> None:
-        """Take a WebSocket message from the client. Whatever is wrong with it is told, never raised."""
+        """Take a WebSocket message from the client. What is wrong with it is told, never raised."""
 
+    @abstractmethod
     def begin(self) -> None:
         """It has been registered."""
 
+    @abstractmethod
     def pong(self, payload: bytes) -> None:
         """Take the answer to one of our pings."""
 
@@ -176,7 +179,7 @@ class Socket(ABC):
         return {"type": "websocket.send", "text": "\n".join(texts)} if len(texts) > 1 else event
 
     async def ready(self) -> None:
-        """Wait until another page may be sent: what was handed over has left, and was acknowledged."""
+        """Wait until another page may be sent: what was handed over left, and was acknowledged."""
         while (
             self._outbox_size > conf.OUTBOX_BYTES // 4
             or sum(count for _, _, count in self._unacknowledged) > conf.WINDOW - conf.PAGE

@@ -1,9 +1,9 @@
 """This worker's sockets, rooms and heads: who gets what, and how nobody misses anything.
 
-The database is the truth and an announcement a hint. In each room a socket is live or behind: live ones
-get what is announced while its revs follow on each other; whoever is behind reads the database until it
-meets the room's head. A new socket, a lost announcement, a slow reader and a worker that could not see
-the database are all the same case.
+The database is the truth and an announcement a hint. In each room a socket is live or behind: live
+ones get what is announced while its revs follow on each other; whoever is behind reads the database
+until it meets the room's head. A new socket, a lost announcement, a slow reader and a worker that
+could not see the database are all the same case.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from .announcements import Announcement, Announcer, Batch, Relay
 from .authentication import Identity, identify
 from .database import DatabaseThreads, as_chat_error
 from .errors import ChatError, UnknownUser
-from .messaging import Cursor, Page
+from .messaging import NEVER, Cursor, Page
 from .models import Message, opaque_id
 from .pulse import Pulse, epoch, pulse
 from .rooms import Seat, Standing, UserKey
@@ -37,6 +37,8 @@ CHECK_EVERY = 1.0  # seconds, with jitter
 BLIND_AFTER = 5.0  # seconds without a look at the database until nothing may be shown
 RECENT_BYTES = 256 * 1024  # of a room's last batches, to meet a head that moves on
 
+UNKNOWN = -1  # head of a room in which nobody has been live yet
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -47,7 +49,7 @@ class RoomHere:
 
     sockets: set[Socket] = field(default_factory=set)
     live: set[Socket] = field(default_factory=set)
-    head: int | None = None  # last rev fanned out here; None until somebody has been live
+    head: int = UNKNOWN  # last rev fanned out here
     early: dict[int, Batch] = field(default_factory=dict)  # announced before what they follow on
     recent: deque[Batch] = field(default_factory=deque)  # the last ones, up to the head
     recent_bytes: int = 0
@@ -85,7 +87,7 @@ class UserHere:
 
 
 class Switchboard:
-    """One per worker. Everything here happens in its event loop; only reading is done on threads."""
+    """One per worker. All of it happens in one event loop; only reading is done on threads."""
 
     def __init__(self) -> None:
         self._announcer = Announcer(opaque_id(), self._hear)
@@ -96,6 +98,7 @@ class Switchboard:
         self._dirty: dict[str, int] = {}  # rooms to be healed, and up to where at least
         self._healer: asyncio.Task[None] | None = None
         self._refreshing: set[str] = set()
+        self._seen_at = time.monotonic()  # the last look at the database
         self._sighted = asyncio.Event()
         self._sighted.set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -192,7 +195,7 @@ class Switchboard:
             self._announcer.announce(batches=batches)
 
     def relay(self, seat: Seat, user_key: str, frame: frames.Frame) -> None:
-        """Pass on what is not stored: in a small room to everybody, in a large one to the user's own."""
+        """Pass on what is not stored: to a small room, in a large one only to the user's own."""
         small = seat.members <= conf.SMALL_ROOM
         relay = Relay(seat.room.pk, None if small else user_key, frames.encode(frame))
         self._pass_on(relay)
@@ -214,7 +217,7 @@ class Switchboard:
 
     def _fan_out(self, batch: Batch) -> None:
         here = self._rooms.get(batch.room_id)
-        if here is None or here.head is None or batch.upto <= here.head:
+        if here is None or here.head == UNKNOWN or batch.upto <= here.head:
             return  # nobody to show it to, or a duplicate
         if not here.live:
             here.follow(batch)
@@ -241,6 +244,7 @@ class Switchboard:
         for room_id, cursor in cursors.items():
             self._rooms[room_id].live.discard(socket)
             socket.behind[room_id] = cursor
+            socket.acknowledged(room_id, NEVER)  # what was on its way comes again
         self._catch_up_soon(socket)
 
     def _put_behind(self, socket: Socket) -> None:
@@ -296,7 +300,7 @@ class Switchboard:
         """Let a socket that has read all there was be live, if that is still all there is."""
         here = self._rooms[room_id]
         position = socket.behind[room_id].rev
-        if not here.live and (here.head is None or here.head < position):
+        if not here.live and here.head < position:
             here.meet(position)
         for batch in here.since(position):
             socket.show_batch(batch)
@@ -349,27 +353,22 @@ class Switchboard:
 
     def _lags(self, room_id: str, upto: int) -> bool:
         here = self._rooms.get(room_id)
-        return here is not None and here.head is not None and here.head < upto
+        return here is not None and UNKNOWN < here.head < upto
 
     # The check each second
 
     async def _check_forever(self) -> None:
-        seen = time.monotonic()
         while True:
             await asyncio.sleep(CHECK_EVERY * random.uniform(0.8, 1.0))
             heads = {room_id: here.head for room_id, here in self._rooms.items()}
-            look = asyncio.ensure_future(self._take_pulse())
-            blind_at = seen + BLIND_AFTER
-            await asyncio.wait({look}, timeout=max(0.0, blind_at - time.monotonic()))
-            if not look.done() or look.exception() is not None:
-                if time.monotonic() >= blind_at:
-                    self._go_blind()
-                await asyncio.wait({look})
-            if (error := look.exception()) is None:
-                seen = time.monotonic()
-                self._compare(look.result(), heads)
-            elif not isinstance(error, ChatError):
-                logger.error("The check failed", exc_info=error)
+            began = time.monotonic()
+            try:
+                self._compare(await self._take_pulse(), heads)
+                self._seen_at = began
+            except ChatError:
+                pass  # has been logged; if it lasts, we are blind
+            except Exception:
+                logger.exception("The check failed")
 
     async def _take_pulse(self) -> Pulse:
         return await self.read(
@@ -379,14 +378,13 @@ class Switchboard:
             {s.identity.credential for here in self._users.values() for s in here.sockets},
         )
 
-    def _compare(self, now: Pulse, heads: Mapping[str, int | None]) -> None:
-        """`heads`: what they were here before the pulse was taken; since then they may have grown."""
+    def _compare(self, now: Pulse, heads: Mapping[str, int]) -> None:
+        """`heads`: what they were before the pulse was taken; since then they may have grown."""
         if not self._sighted.is_set():
             logger.warning("The database can be seen again")
             self._sighted.set()
         if self._epoch not in (None, now.epoch) or any(
-            head is not None and room_id in now.heads and now.heads[room_id] < head
-            for room_id, head in heads.items()
+            now.heads.get(room_id, head) < head for room_id, head in heads.items()
         ):
             self._start_afresh(now.epoch)
             return
@@ -416,7 +414,7 @@ class Switchboard:
         for socket in self._sockets():
             self._put_behind(socket)
         for here in self._rooms.values():
-            here.head = None
+            here.head = UNKNOWN
 
     def _start_afresh(self, epoch: str) -> None:
         """The database was restored or failed over: nothing that we know is true any more."""
@@ -431,7 +429,7 @@ class Switchboard:
     # What a user may see has changed
 
     def access_changed(self, user_keys: Collection[str]) -> None:
-        """Look at once at what these users may see, here and elsewhere, instead of within a second."""
+        """Look at once, here and elsewhere, at what these users may see; do not wait a second."""
         for user_key in user_keys:
             self._refresh_soon(user_key)
         self._announcer.announce(users=list(user_keys))
@@ -488,7 +486,7 @@ class Switchboard:
     def handed(self, socket: Socket, room_id: str) -> int:
         """The rev up to which this socket was shown the room."""
         behind = socket.behind.get(room_id)
-        return behind.rev if behind else self._rooms[room_id].head or 0
+        return behind.rev if behind else self._rooms[room_id].head
 
     # Time passes
 
@@ -496,6 +494,8 @@ class Switchboard:
         while True:
             await asyncio.sleep(min(1.0, conf.heartbeat() / 2))
             now = time.monotonic()
+            if now - self._seen_at > BLIND_AFTER:
+                self._go_blind()
             for socket in self._sockets():
                 if now - socket.sent_at >= conf.heartbeat():
                     socket.tell(frames.Heartbeat())

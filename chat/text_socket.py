@@ -1,7 +1,7 @@
 """A socket that speaks the plain-text dialect: a page of ten lines, `wscat`, or a device.
 
-What was delivered is known by pings: they travel behind the lines, so whoever answers one has read all
-that came before. A server that cannot show us pongs leaves only what a client says as a sign of life.
+What was delivered is known by pings: they travel behind the lines, so whoever answers one has read
+all that came before. A server that cannot show us pongs leaves only what a client says as a sign.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """One worker: all that runs beside the connections of one event loop.
 
-Daphne sends no lifespan events, so a worker begins with the first connection of its loop, and belongs
-to that loop, never to the module: tests and throw-away loops get their own.
+Daphne sends no lifespan events, so a worker begins with the first connection of its loop, and
+belongs to that loop, never to the module: tests and throw-away loops get their own.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from .rooms import Seat, Standing
 from .switchboard import Switchboard
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Any]]
+Receive = Callable[[], Awaitable[Scope]]
 Send = Callable[[Any], Awaitable[None]]
 ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 

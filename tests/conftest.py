@@ -1,0 +1,95 @@
+"""Alice and bob share a kitchen; charlie may not see it."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection
+
+from chat import authentication, rooms
+from chat.consumers import ChatConsumer
+from chat.models import Room
+from chat.worker import Worker
+
+PASSWORD = "demo"
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """SQLite in a file: threads of their own cannot share one in memory."""
+    if connection.vendor == "sqlite":
+        file = tmp_path_factory.mktemp("database") / "test.sqlite3"
+        connection.settings_dict["TEST"]["NAME"] = str(file)
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(settings: Any) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+def user(name: str) -> Any:
+    return get_user_model().objects.create_user(name, password=PASSWORD)
+
+
+@pytest.fixture
+def alice(db: None) -> Any:
+    return user("alice")
+
+
+@pytest.fixture
+def bob(db: None) -> Any:
+    return user("bob")
+
+
+@pytest.fixture
+def charlie(db: None) -> Any:
+    return user("charlie")
+
+
+@pytest.fixture
+def kitchen(alice: Any, bob: Any) -> Room:
+    return rooms.create(alice, "Kitchen", members=[bob])
+
+
+@pytest.fixture
+def lobby(db: None) -> Room:
+    return rooms.everyone()
+
+
+def token(user: Any) -> str:
+    return authentication.issue_token(user)[0]
+
+
+# With a worker: the database is shared between threads, hence `transactional_db`, which must come
+# before the users: name it first.
+
+
+@pytest.fixture
+def tokens(
+    transactional_db: None, alice: Any, bob: Any, charlie: Any, kitchen: Room
+) -> dict[str, str]:
+    """Bearer tokens of alice, bob and charlie."""
+    return {user.username: token(user) for user in (alice, bob, charlie)}
+
+
+@pytest.fixture
+async def worker(transactional_db: None, settings: Any) -> AsyncIterator[Worker]:
+    settings.CHAT_POST_RATE = 0
+    async with Worker() as worker:
+        yield worker
+
+
+@pytest.fixture
+def application(worker: Worker) -> Any:
+    return serve(worker)
+
+
+def serve(worker: Worker) -> Any:
+    """The chat's consumer on a worker of one's own."""
+    consumer = ChatConsumer.as_asgi()
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await consumer({**scope, "worker": worker}, receive, send)
+
+    return application
