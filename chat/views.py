@@ -9,7 +9,7 @@ from django.conf import settings
 from django.contrib.auth import authenticate, get_user_model, login
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.forms import UserCreationForm
+from django.contrib.auth.forms import UserCreationForm, UsernameField
 from django.contrib.auth.views import LoginView, RedirectURLMixin
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render, resolve_url
@@ -43,13 +43,21 @@ def chat(request: HttpRequest, room: str | None = None, seq: int | None = None) 
     return render(request, "chat/chat.html", {"config": config})
 
 
-class LogIn(LoginView):
-    redirect_authenticated_user = True
+class Onward(RedirectURLMixin):
+    """Sends whoever is in to `?next=`, but not back to this page: that would be a loop."""
+
+    request: HttpRequest
 
     def get_success_url(self) -> str:
-        # `?next=` this page is a loop, for which Django raises.
         url = super().get_success_url()
         return self.get_default_redirect_url() if url == self.request.path else url
+
+    def get_default_redirect_url(self) -> str:
+        return resolve_url(settings.LOGIN_REDIRECT_URL)
+
+
+class LogIn(Onward, LoginView):
+    redirect_authenticated_user = True
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(open_signup=conf.open_signup(), **kwargs)
@@ -59,10 +67,11 @@ class SignUpForm(UserCreationForm):
     class Meta:
         model = get_user_model()
         fields = (model.USERNAME_FIELD,)
+        field_classes = {model.USERNAME_FIELD: UsernameField}
 
 
 @method_decorator([never_cache, sensitive_post_parameters()], name="dispatch")
-class SignUp(RedirectURLMixin, FormView):
+class SignUp(Onward, FormView):
     """An account for a stranger, who is then logged in."""
 
     form_class = SignUpForm
@@ -75,8 +84,8 @@ class SignUp(RedirectURLMixin, FormView):
             return redirect(self.get_success_url())
         return super().dispatch(request, *args, **kwargs)
 
-    def get_default_redirect_url(self) -> str:
-        return resolve_url(settings.LOGIN_REDIRECT_URL)
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(next=self.get_redirect_url(), **kwargs)
 
     def form_valid(self, form: SignUpForm) -> HttpResponse:
         form.save()

@@ -1,5 +1,6 @@
 """Django settings. Everything that differs between machines comes from the environment."""
 
+import sys
 from pathlib import Path
 
 import environ
@@ -9,11 +10,11 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
 DEBUG = env.bool("DEBUG", default=False)
-# A development server may do without; production (DEBUG off) refuses to start unless it is set.
-SECRET_KEY = (
-    env.str("SECRET_KEY", default="insecure-development-key") if DEBUG else env.str("SECRET_KEY")
-)
+SECRET_KEY = env.str("SECRET_KEY", default="insecure-development-key" if DEBUG else "")
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+if not SECRET_KEY:
+    # Not ImproperlyConfigured, which a newcomer would have to find below a traceback.
+    sys.exit("Set SECRET_KEY in the environment, or DEBUG=1 to develop.")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
@@ -63,22 +64,49 @@ TEMPLATES = [
 ]
 
 DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")}
-if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # WAL: readers never wait for the writer. IMMEDIATE: a transaction that will write says so at once,
-    # instead of failing half-way. FULL: what we acknowledge is on disk.
-    DATABASES["default"]["OPTIONS"] = {
+database = DATABASES["default"]
+if database["ENGINE"] == "django.db.backends.sqlite3":
+    # WAL: readers never wait for the writer. IMMEDIATE: a transaction that will write says so at
+    # once, instead of failing half-way. FULL: what we acknowledge is on disk.
+    database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 5,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL",
     }
     # A shared in-memory database answers a second thread with "table is locked".
-    DATABASES["default"]["TEST"] = {"NAME": BASE_DIR / "var" / "test.sqlite3"}
+    database["TEST"] = {"NAME": BASE_DIR / "var" / "test.sqlite3"}
+else:
+    # Whatever hangs is given up before a client gives us up. DATABASE_URL?… may say otherwise.
+    database["OPTIONS"] = {
+        "pool": {"min_size": 2, "max_size": 16, "timeout": 5},
+        "connect_timeout": 5,
+        "options": "-c statement_timeout=10s -c lock_timeout=3s",
+        **database.get("OPTIONS", {}),
+    }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-CHANNEL_LAYERS = {
-    # One channel per worker; capacity counts batches, not messages.
-    "default": {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 10_000}}
-}
+if REDIS_URL := env.str("REDIS_URL", default=""):
+    redis = {
+        "address": REDIS_URL,
+        "socket_connect_timeout": 2,
+        "socket_timeout": 2,
+        "socket_keepalive": True,
+        "health_check_interval": 10,
+    }
+    CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "CONFIG": {"hosts": [redis]},
+        }
+    }
+else:
+    # One process. There is one channel per worker; its capacity counts batches, not messages.
+    CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "channels.layers.InMemoryChannelLayer",
+            "CONFIG": {"capacity": 10_000},
+        }
+    }
 
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "chat"
@@ -94,6 +122,8 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("SECURE_COOKIES", default=not DEBUG)
+# Redirects to HTTPS, and the promise to stay there, are up to the proxy that ends TLS.
+SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008"]
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
@@ -115,6 +145,11 @@ TIME_ZONE = "UTC"
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
+if not DEBUG:
+    STORAGES = {
+        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+        "staticfiles": {"BACKEND": "project.storage.HashedFiles"},
+    }
 
 LOGGING = {
     "version": 1,
