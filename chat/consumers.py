@@ -63,6 +63,9 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # untyped
             if socket is None or socket.closed_at is None:
                 raise
             # The client never answered our goodbye.
+        except Exception:
+            logger.exception("A connection failed")
+            await self._refuse(ChatError())
         finally:
             if socket is not None:
                 self.worker.switchboard.unregister(socket)

@@ -156,12 +156,14 @@ class Socket(ABC):
                 await self._send(self._next_event())
                 self.sent_at = time.monotonic()
                 self._progress.set()
-        except (
-            Exception
-        ):  # whatever the server raises when the connection is gone; receive() will tell
-            self._outbox.clear()
+        except Exception:  # whatever a server raises when the connection is gone
+            self._clear()
         finally:
             self._writer = None
+
+    def _clear(self) -> None:
+        self._outbox.clear()
+        self._outbox_size = 0
 
     def _next_event(self) -> ASGIEvent:
         event, size = self._outbox.popleft()
@@ -214,8 +216,7 @@ class Socket(ABC):
         if self.closed_at is not None:
             return
         if at_once:
-            self._outbox.clear()
-            self._outbox_size = 0
+            self._clear()
         self.tell(code.bye(retry_after_ms))
         self._hand({"type": "websocket.close", "code": int(code), "reason": code.reason})
         self.closed_at = time.monotonic()
@@ -226,7 +227,7 @@ class Socket(ABC):
     def abandon(self) -> None:
         """The connection is gone: whatever still works for it stops."""
         self.closed_at = self.closed_at or time.monotonic()
-        self._outbox.clear()
+        self._clear()
         if self._reaper is not None:
             self._reaper.cancel()
         for task in (self._writer, self.reader):

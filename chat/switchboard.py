@@ -212,7 +212,7 @@ class Switchboard:
     def _pass_on(self, relay: Relay) -> None:
         here = self._rooms.get(relay.room_id)
         for socket in here.sockets if here else ():
-            if relay.user in (None, socket.user_key) and not socket.full:
+            if relay.user in (None, socket.user_key) and socket.resumed and not socket.full:
                 socket.relay(relay.line)
 
     def _fan_out(self, batch: Batch) -> None:
@@ -497,7 +497,7 @@ class Switchboard:
             if now - self._seen_at > BLIND_AFTER:
                 self._go_blind()
             for socket in self._sockets():
-                if now - socket.sent_at >= conf.heartbeat():
+                if socket.resumed and now - socket.sent_at >= conf.heartbeat():
                     socket.tell(frames.Heartbeat())
 
 
