@@ -278,6 +278,24 @@ def remove(actor: AbstractBaseUser, room_id: str, user: AbstractBaseUser) -> Non
         _unseat(room, membership)
 
 
+# On the site's own authority: nobody's role is asked
+
+
+def place(user: AbstractBaseUser, room_id: str, role: str = Membership.Role.MEMBER) -> Membership:
+    """Seat somebody; who has a seat keeps it as it is."""
+    with transaction.atomic():
+        room = _lock(room_id)
+        _seat(room, [user], role)
+        return _membership(room, user)
+
+
+def dismiss(user: AbstractBaseUser, room_id: str) -> None:
+    """Take somebody's seat away."""
+    with transaction.atomic():
+        room = _lock(room_id)
+        _unseat(room, _membership(room, user))
+
+
 def _lock(room_id: str) -> Room:
     try:
         return Room.objects.select_for_update(no_key=True).get(pk=room_id)

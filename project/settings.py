@@ -73,8 +73,6 @@ if database["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 5,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL",
     }
-    # A shared in-memory database answers a second thread with "table is locked".
-    database["TEST"] = {"NAME": BASE_DIR / "var" / "test.sqlite3"}
 else:
     # Whatever hangs is given up before a client gives us up. DATABASE_URL?… may say otherwise.
     database["OPTIONS"] = {
