@@ -229,10 +229,11 @@ def edit(user: AbstractBaseUser, room_id: str, seq: int, body: str) -> Message:
         _check_permission(room, membership, _banned([user.pk]))
         if message.deleted:
             raise NotFound
-        changed = message.body != body
+        if message.body == body:
+            return False
         message.body = body
         message.edited_at = room.now
-        return changed
+        return True
 
     return _change(user, room_id, seq, change)
 
@@ -450,7 +451,11 @@ def history(
     high = low + limit - 1
     places = _messages().filter(room=room, seq__gte=low, seq__lte=high)
     messages = list(places.order_by("seq"))
-    return History(messages, more_before=low > room.first_seq, more_after=high < room.seq)
+    return History(
+        messages,
+        more_before=room.first_seq < min(low, end),
+        more_after=max(high, room.first_seq - 1) < room.seq,
+    )
 
 
 def _messages() -> QuerySet[Message]:

@@ -109,7 +109,11 @@ def standing(user_id: UserKey, room_ids: Collection[str] | None = None) -> Stand
     return Standing(
         access.version,
         access.banned_until is not None and access.banned_until > timezone.now(),
-        {m.room_id: _seat_of(m, members[m.room_id], fellows[m.room_id]) for m in memberships},
+        {
+            m.room_id: _seat_of(m, members[m.room_id], fellows[m.room_id])
+            for m in memberships
+            if m.room_id in members  # otherwise everybody has left it meanwhile
+        },
     )
 
 

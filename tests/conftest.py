@@ -7,10 +7,11 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
 
-from chat import authentication, rooms
+from chat import authentication, rooms, switchboard
 from chat.consumers import ChatConsumer
 from chat.models import Room
 from chat.worker import Worker
+from tests.conversation import crowd, say_much
 
 PASSWORD = "demo"
 
@@ -53,6 +54,15 @@ def kitchen(alice: Any, bob: Any) -> Room:
 
 
 @pytest.fixture
+def station(alice: Any) -> Room:
+    """A room like the kitchen, but with three hundred people and as many messages."""
+    room = rooms.create(alice, "Station")
+    crowd(room, 300)
+    say_much(alice, room, 300)
+    return room
+
+
+@pytest.fixture
 def lobby(db: None) -> Room:
     return rooms.everyone()
 
@@ -83,6 +93,24 @@ async def worker(transactional_db: None, settings: Any) -> AsyncIterator[Worker]
 @pytest.fixture
 def application(worker: Worker) -> Any:
     return serve(worker)
+
+
+@pytest.fixture
+async def other_worker(worker: Worker) -> AsyncIterator[Worker]:
+    async with Worker() as other:
+        yield other
+
+
+@pytest.fixture
+def elsewhere(other_worker: Worker) -> Any:
+    """The same chat, served by another worker."""
+    return serve(other_worker)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers that look at the database ten times a second. Name it before them."""
+    monkeypatch.setattr(switchboard, "CHECK_EVERY", 0.1)
 
 
 def serve(worker: Worker) -> Any:
