@@ -117,8 +117,13 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # untyped
 
 def _as_request(scope: Scope) -> ASGIRequest:
     """The handshake as Django sees requests: its rules for hosts, proxies and cookies are ours."""
-    scheme = {"ws": "http", "wss": "https"}.get(scope.get("scheme", "ws"), "http")
-    return ASGIRequest({**scope, "type": "http", "method": "GET", "scheme": scheme}, BytesIO())
+    http = {
+        "type": "http",
+        "method": "GET",
+        "scheme": {"ws": "http", "wss": "https"}.get(scope.get("scheme", "ws"), "http"),
+        "query_string": scope["query_string"].decode(errors="replace"),  # Django would raise
+    }
+    return ASGIRequest({**scope, **http}, BytesIO())
 
 
 def _is_trusted(request: ASGIRequest, credentials: Credentials) -> bool:

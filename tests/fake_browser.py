@@ -7,9 +7,13 @@ async with browser(application, alice) as page:
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, Self
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Subprotocol
 
 from tests.client import Client, Frame
 
@@ -42,21 +46,23 @@ class ASGIWire:
         application: Any,
         *,
         headers: dict[str, str] | None = None,
+        more_headers: Sequence[tuple[str, str]] = (),
         query: str = "",
         subprotocols: list[str] | None = None,
         path: str = "/ws/",
+        scheme: str = "ws",
         pings: bool = True,
     ) -> None:
-        given = {"host": "testserver", **(headers or {})}
+        given = [*{"host": "testserver", **(headers or {})}.items(), *more_headers]
         self.answers_pings = True
         self._scope = {
             "type": "websocket",
-            "scheme": "ws",
+            "scheme": scheme,
             "path": path,
             "raw_path": path.encode(),
             "root_path": "",
-            "query_string": query.encode(),
-            "headers": [(k.lower().encode(), v.encode("latin1")) for k, v in given.items()],
+            "query_string": query.encode("latin1"),
+            "headers": [(k.lower().encode(), v.encode("latin1")) for k, v in given],
             "subprotocols": ["chat.v1.json"] if subprotocols is None else subprotocols,
             "client": ("127.0.0.1", 1),
             "server": ("127.0.0.1", 80),
@@ -130,6 +136,62 @@ class ASGIWire:
         await asyncio.wait_for(asyncio.shield(self._task), PATIENCE)
 
 
+class NetworkWire:
+    """A WebSocket to a real server."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        headers: dict[str, str] | None = None,
+        subprotocols: Sequence[str] = ("chat.v1.json",),
+    ) -> None:
+        self._handshake = connect(
+            url,
+            additional_headers=headers,
+            subprotocols=[Subprotocol(name) for name in subprotocols] or None,
+            compression=None,
+            max_size=None,
+            open_timeout=PATIENCE * 2,  # it may have to wait for a server that restarts
+            close_timeout=1,
+            ping_interval=None,
+            proxy=None,
+        )
+        self._socket: ClientConnection | None = None
+
+    async def connect(self) -> Self:
+        try:
+            self._socket = await self._handshake
+        except InvalidStatus as error:
+            raise Refused from error
+        return self
+
+    @property
+    def socket(self) -> ClientConnection:
+        assert self._socket is not None
+        return self._socket
+
+    async def send(self, message: str | bytes) -> None:
+        try:
+            await self.socket.send(message)
+        except ConnectionClosed as error:
+            raise _closed(error) from error
+
+    async def receive(self) -> str:
+        try:
+            return str(await self.socket.recv(decode=True))
+        except ConnectionClosed as error:
+            raise _closed(error) from error
+
+    async def close(self) -> None:
+        if self._socket is not None:
+            await self._socket.close()
+
+
+def _closed(error: ConnectionClosed) -> Closed:
+    return Closed(error.rcvd.code, error.rcvd.reason) if error.rcvd else Closed(None)
+
+
 class Browser:
     """A client on a wire."""
 
@@ -185,6 +247,17 @@ class Browser:
                 self._changed.clear()
                 await self._changed.wait()
         return value
+
+    async def says_goodbye(self) -> Frame:
+        """Wait until the server has closed; its `bye`, which told the same code."""
+        async with asyncio.timeout(PATIENCE):
+            while self.closed is None:
+                assert self._reader is not None
+                await asyncio.wait({self._reader})
+                self._reader.result()
+        bye = self.of_type("bye")[-1]
+        assert bye["code"] == self.closed.code
+        return bye
 
     def of_type(self, kind: str) -> list[Frame]:
         return [frame for frame in self.frames if frame["type"] == kind]
