@@ -166,7 +166,8 @@ class MembershipAdmin(ByRoomOrPerson):
 def _take_seat(membership: Membership) -> None:
     seat = rooms.place(membership.user, membership.room_id, membership.role)
     membership.pk = seat.pk
-    membership.save(update_fields=["muted_until"])
+    if membership.muted_until:
+        membership.save(update_fields=["muted_until"])
 
 
 def _save_seat(membership: Membership, changed: Sequence[str]) -> None:

@@ -115,6 +115,8 @@ def _digest(secret: str) -> str:
 
 
 def _by_session(key: str) -> Identity | None:
+    if "\0" in key:  # PostgreSQL would raise
+        return None
     session = Session.objects.filter(pk=key, expire_date__gt=timezone.now()).first()
     if session is None:
         return None

@@ -1,0 +1,312 @@
+"""The admin panel changes what the chat would have changed, and nothing else."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from pytest_django.asserts import assertContains, assertNotContains
+
+from chat import messaging, rooms
+from chat.admin import MembershipAdmin, RoomAdmin
+from chat.models import Access, Epoch, Membership, Message, Room, Token
+from tests.conftest import token
+from tests.conversation import say
+
+
+@pytest.fixture
+def panel(admin_client):
+    return admin_client
+
+
+def address(row, action="change"):
+    return f"/admin/chat/{row._meta.model_name}/{row.pk}/{action}/"
+
+
+def save(panel, row, **fields):
+    """Fill in a form of the admin panel and send it off."""
+    return sent(panel.post(address(row), fields))
+
+
+def add(panel, model, **fields):
+    return sent(panel.post(f"/admin/chat/{model._meta.model_name}/add/", fields))
+
+
+def delete(panel, row):
+    return panel.post(address(row, "delete"), {"post": "yes"})
+
+
+def sent(response):
+    """Whether the form was taken."""
+    if response.status_code == 200:
+        assert response.context["errors"], "neither taken nor refused"
+    return response.status_code == 302
+
+
+def versions(*users):
+    return [Access.objects.get(user=user).version for user in users]
+
+
+def seat(user, room):
+    return Membership.objects.get(user=user, room=room)
+
+
+def seats(*memberships, **added):
+    """The rows of members in a room's form."""
+    rows = {
+        "memberships-TOTAL_FORMS": len(memberships) + bool(added),
+        "memberships-INITIAL_FORMS": len(memberships),
+    }
+    for place, (membership, changes) in enumerate(memberships):
+        row = {"id": membership.pk, "user": membership.user_id, "role": membership.role, **changes}
+        rows |= {f"memberships-{place}-{name}": value for name, value in row.items()}
+    new = {"room": "", **added} if added else {}
+    return rows | {f"memberships-{len(memberships)}-{name}": value for name, value in new.items()}
+
+
+# All of it
+
+
+@pytest.mark.parametrize("model", [Room, Membership, Message, Access, Token, Epoch])
+def test_every_page_can_be_looked_at(panel, alice, bob, kitchen, model):
+    say(alice, kitchen, "hello")
+    token(alice)
+    Epoch.objects.create()
+    row = model.objects.order_by("pk").first()
+    changelist = f"/admin/chat/{model._meta.model_name}/"
+    assert panel.get(changelist, {"q": "alice"}).status_code == 200
+    assert panel.get(changelist).status_code == 200
+    assert panel.get(address(row)).status_code == 200
+
+
+@pytest.mark.parametrize("model", [Message, Access, Token, Epoch])
+def test_what_the_chat_makes_nobody_else_adds(panel, model):
+    assert panel.get(f"/admin/chat/{model._meta.model_name}/add/").status_code == 403
+
+
+@pytest.mark.parametrize("model", [Room, Membership, Message, Access, Token])
+def test_a_page_takes_as_few_queries_for_many_rows(panel, alice, bob, kitchen, lobby, model):
+    page = f"/admin/chat/{model._meta.model_name}/"
+
+    def queries():
+        with CaptureQueriesContext(
+            connection,
+        ) as captured:
+            panel.get(page)
+        return len(captured)
+
+    say(alice, kitchen, "one")
+    token(alice)
+    few = queries()
+    say(bob, kitchen, "two", "three")
+    say(bob, lobby, "four")
+    token(bob)
+    rooms.create(bob, "Attic", members=[alice])
+    assert queries() == few
+
+
+def test_people_without_permission_see_nothing(client, alice, kitchen):
+    alice.is_staff = True
+    alice.save()
+    client.force_login(alice)
+    assert client.get(address(kitchen)).status_code == 403
+
+
+# Rooms
+
+
+def test_a_new_room_has_the_members_of_the_form(panel, alice):
+    assert add(panel, Room, kind="group", name="Attic", **seats(user=alice.pk, role="owner"))
+    assert seat(alice, Room.objects.get(name="Attic")).role == "owner"
+
+
+@pytest.mark.parametrize("kind", ["direct", "everyone"])
+def test_direct_rooms_and_lobbies_are_not_made_by_hand(panel, kind):
+    assert not add(panel, Room, kind=kind, name="Attic", **seats())
+
+
+@pytest.mark.parametrize("name", ["", "a|b"])
+def test_a_room_needs_a_name_that_the_chat_can_use(panel, kitchen, name):
+    assert not add(panel, Room, kind="group", name=name, **seats())
+    assert not save(panel, kitchen, name=name, **seats())
+
+
+def test_a_new_name_is_news_for_all_members(panel, alice, bob, charlie, kitchen):
+    [alices, bobs, charlies] = versions(alice, bob, charlie)
+    assert save(panel, kitchen, name="Galley", **seats())
+    assert versions(alice, bob, charlie) == [alices + 1, bobs + 1, charlies]
+
+
+def test_what_was_said_while_the_form_was_open_is_not_undone(alice, kitchen):
+    form_row = Room.objects.get(pk=kitchen.pk)
+    say(alice, kitchen, "said meanwhile")
+    form_row.name = "Galley"
+    save_as_admin(RoomAdmin, form_row, ["name"])
+    kitchen.refresh_from_db()
+    assert (kitchen.name, kitchen.seq, kitchen.rev) == ("Galley", 1, 1)
+
+
+def save_as_admin(panel, row, changed):
+    class Form:
+        changed_data = changed
+
+    panel(type(row), admin.site).save_model(None, row, Form(), change=True)
+
+
+def test_no_room_is_deleted_with_its_messages(panel, kitchen):
+    assert delete(panel, kitchen).status_code == 403
+    assert Room.objects.filter(pk=kitchen.pk).exists()
+
+
+def test_the_form_of_a_direct_room_leaves_it_as_it_is(panel, alice, bob):
+    room = rooms.open_direct(alice, bob)
+    save(panel, room, kind="group", name="Ours", open="on", **seats())
+    room.refresh_from_db()
+    assert (room.kind, room.name, room.open) == ("direct", "", False)
+
+
+def test_a_room_of_many_is_edited_without_a_form_for_each(panel, alice, station):
+    assertNotContains(panel.get(address(station)), "memberships-TOTAL_FORMS")
+    assert save(panel, station, name="Central station")
+
+
+# Who is in
+
+
+def test_whoever_is_brought_in_starts_at_the_head(panel, alice, charlie, kitchen):
+    say(alice, kitchen, "one", "two")
+    [alices, charlies_before] = versions(alice, charlie)
+    rows = seats(user=charlie.pk, role="moderator")
+    assert save(panel, kitchen, name="Kitchen", **rows)
+    charlies = seat(charlie, kitchen)
+    assert (charlies.role, charlies.delivered_rev, charlies.read_seq) == ("moderator", 2, 2)
+    assert versions(alice, charlie) == [alices + 1, charlies_before + 1]
+
+
+def test_whoever_is_taken_out_is_out(panel, alice, bob, kitchen):
+    [alices, bobs] = versions(alice, bob)
+    row = (seat(bob, kitchen), {"DELETE": "on"})
+    assert save(panel, kitchen, name="Kitchen", **seats(row))
+    assert not Membership.objects.filter(user=bob, room=kitchen).exists()
+    assert versions(alice, bob) == [alices + 1, bobs + 1]
+
+
+def test_a_room_never_lacks_an_owner(panel, alice, bob, kitchen):
+    assert delete(panel, seat(alice, kitchen)).status_code == 302
+    assert seat(bob, kitchen).role == "owner"
+
+
+def test_a_new_role_is_news_for_its_holder(panel, alice, bob, kitchen):
+    [before] = versions(bob)
+    assert save(panel, kitchen, name="Kitchen", **seats((seat(bob, kitchen), {"role": "owner"})))
+    assert seat(bob, kitchen).role == "owner"
+    assert versions(bob) == [before + 1]
+
+
+def test_whoever_is_in_already_stays_as_they_are(panel, bob, kitchen):
+    assert save(panel, kitchen, name="Kitchen", **seats(user=bob.pk, role="owner"))
+    assert seat(bob, kitchen).role == "member"
+
+
+def test_a_seat_is_not_handed_on(panel, bob, charlie, kitchen):
+    save(panel, kitchen, name="Kitchen", **seats((seat(bob, kitchen), {"user": charlie.pk})))
+    save(panel, seat(bob, kitchen), user=charlie.pk, role="member")
+    assert seat(bob, kitchen)
+    assert not Membership.objects.filter(user=charlie, room=kitchen).exists()
+
+
+def test_a_seat_may_be_given_and_taken_on_its_own_page(panel, charlie, kitchen):
+    assert add(panel, Membership, room=kitchen.pk, user=charlie.pk, role="member")
+    [before] = versions(charlie)
+    assert delete(panel, seat(charlie, kitchen)).status_code == 302
+    assert versions(charlie) == [before + 1]
+    assert LogEntry.objects.count() == 2
+
+
+def test_cursors_that_moved_while_the_form_was_open_do_not_move_back(alice, bob, kitchen):
+    form_row = seat(bob, kitchen)
+    say(alice, kitchen, "said meanwhile")
+    messaging.read({form_row.pk: 1})
+    form_row.role = "moderator"
+    save_as_admin(MembershipAdmin, form_row, ["role"])
+    assert (seat(bob, kitchen).role, seat(bob, kitchen).read_seq) == ("moderator", 1)
+
+
+def test_nobody_is_taken_out_of_the_lobby_or_a_direct_room(panel, alice, bob, lobby):
+    direct = rooms.open_direct(alice, bob)
+    for room in (lobby, direct):
+        assert delete(panel, seat(alice, room)).status_code == 403
+        save(panel, room, name="Lobby", **seats((seat(alice, room), {"DELETE": "on"})))
+        assert seat(alice, room)
+
+
+def test_nobody_is_brought_into_a_direct_room(panel, alice, bob, charlie):
+    direct = rooms.open_direct(alice, bob)
+    save(panel, direct, **seats(user=charlie.pk, role="member"))
+    assert not add(panel, Membership, room=direct.pk, user=charlie.pk, role="member")
+    assert not Membership.objects.filter(user=charlie, room=direct).exists()
+
+
+def test_a_role_in_the_lobby_can_be_given(panel, alice, lobby):
+    assert save(panel, seat(alice, lobby), role="moderator")
+    assert seat(alice, lobby).role == "moderator"
+
+
+def test_somebody_may_be_muted(panel, bob, kitchen):
+    when = timezone.now() + timedelta(hours=1)
+    day, hour = f"{when:%Y-%m-%d}", f"{when:%H:%M:%S}"
+    row = seat(bob, kitchen)
+    assert save(panel, row, role="member", muted_until_0=day, muted_until_1=hour)
+    assert seat(bob, kitchen).muted_until == when.replace(microsecond=0)
+
+
+# Messages
+
+
+def test_messages_are_found_by_room_and_by_sender(panel, alice, bob, kitchen, lobby):
+    say(alice, kitchen, "one")
+    say(bob, kitchen, "two")
+    say(alice, lobby, "three")
+    for asked, found in ((kitchen.pk, 2), ("alice", 2), ("bob", 1), ("nobody", 0)):
+        response = panel.get("/admin/chat/message/", {"q": asked})
+        assert response.context["cl"].result_count == found, asked
+
+
+def test_nobody_changes_what_somebody_said(panel, alice, kitchen):
+    [message] = say(alice, kitchen, "mine")
+    assert panel.post(address(message), {"body": "yours"}).status_code == 403
+    assert delete(panel, message).status_code == 403
+    assert Message.objects.get().body == "mine"
+
+
+# Bans and tokens
+
+
+def test_a_ban_is_noticed(panel, alice):
+    [before] = versions(alice)
+    until = timezone.now() + timedelta(days=1)
+    day, hour = f"{until:%Y-%m-%d}", f"{until:%H:%M:%S}"
+    access = alice.chat_access
+    assert save(panel, access, banned_until_0=day, banned_until_1=hour)
+    assert rooms.standing(alice.pk).banned
+    assert versions(alice) == [before + 1]
+
+
+def test_a_ban_can_be_lifted(panel, alice):
+    rooms.ban(alice, timezone.now() + timedelta(days=1))
+    assert save(panel, alice.chat_access, banned_until_0="", banned_until_1="")
+    assert not rooms.standing(alice.pk).banned
+
+
+def test_a_token_can_be_ended_but_not_read(panel, alice):
+    secret = token(alice)
+    [row] = Token.objects.all()
+    page = panel.get(address(row))
+    assertContains(page, "Bearer token")
+    assertNotContains(page, secret)
+    assertNotContains(page, row.auth_hash)
+    assert delete(panel, row).status_code == 302
+    assert not Token.objects.exists()
