@@ -109,6 +109,8 @@ else:
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "chat"
 LOGOUT_REDIRECT_URL = "login"
+if not DEBUG:
+    AUTHENTICATION_BACKENDS = ["project.backends.NoDemoUsers"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -154,10 +156,11 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "loggers": {"django": {}},  # without Django's own handlers, which would say it all twice
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
 }
 
-# Chat: see docs/settings of each in chat/conf.py
+# The chat's own; chat/conf.py says what they mean.
 CHAT_POST_RATE = env.float("CHAT_POST_RATE", default=10)
 CHAT_HEARTBEAT = env.float("CHAT_HEARTBEAT", default=15)
 CHAT_OPEN_SIGNUP = env.bool("CHAT_OPEN_SIGNUP", default=True)

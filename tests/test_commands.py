@@ -80,6 +80,16 @@ def test_there_are_no_demo_users_in_production(db, settings):
     assert not get_user_model().objects.exists()
 
 
+def test_demo_users_that_got_into_production_cannot_log_in(demo, settings):
+    settings.AUTHENTICATION_BACKENDS = ["project.backends.NoDemoUsers"]
+    for name, password in (("alice", "demo"), ("admin", "admin")):
+        assert authenticate(username=name, password=password) is None
+    alice = person("alice")
+    alice.set_password("her own")
+    alice.save()
+    assert authenticate(username="alice", password="her own") == alice
+
+
 def test_new_epoch_begins_another_life_of_the_database(db, capsys):
     before = pulse.epoch()
     call_command("new_epoch")

@@ -27,7 +27,7 @@ Demo users, to log in with in two browsers:
 # Whoever writes has read what was there: the order leaves Bob three unread messages in the Kitchen.
 LOBBY = [
     ("alice", "Good morning, everybody!"),
-    ("charlie", "Morning! My first day here. 🐓"),
+    ("charlie", "Morning! My first day here."),
     ("bob", "Welcome! Close your laptop and open it again: nothing is lost, nothing comes twice."),
     ("alice", "If you want to talk to one of us alone, write to us directly."),
 ]
