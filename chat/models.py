@@ -100,6 +100,7 @@ class Membership(models.Model):
     muted_until = models.DateTimeField(null=True, blank=True)
     joined_at = models.DateTimeField(auto_now_add=True)
 
+    banned_until: datetime | None  # the user, where the membership was read to allow a change
     head: int  # rev or seq of the room, where the membership was read to move a cursor
     moved: bool  # whether it did
 
