@@ -62,7 +62,7 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # untyped
         except asyncio.CancelledError:
             if socket is None or socket.closed_at is None:
                 raise
-            # The client never answered our goodbye.
+            await socket.cut()  # the client has not taken our goodbye, or never answered it
         except Exception:
             logger.exception("A connection failed")
             await self._refuse(ChatError())

@@ -84,6 +84,7 @@ class FrameSocket(Socket):
             self._reject(error, None)
             return
         for line in lines:
+            await self.room_for_an_answer()
             if self.closed_at is not None:
                 return
             try:
@@ -163,7 +164,11 @@ class FrameSocket(Socket):
         self._resumes.append(request.ref)
         switchboard.resume(self, cursors)
         if not stale:  # it says what has arrived, too
-            known = {room_id: rev for room_id, rev in request.cursors.items() if room_id in cursors}
+            known = {
+                room_id: rev
+                for room_id, rev in request.cursors.items()
+                if room_id in cursors and rev <= self.seats[room_id].room.rev
+            }
             self._worker.cursors.acknowledge(self, known)
 
     def _welcome(self, epoch: str) -> None:

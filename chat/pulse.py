@@ -1,9 +1,10 @@
-"""What every worker compares with what it knows, once a second: by primary key, without a clock."""
+"""What every worker compares with what it knows, once a second, by primary key."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from django.contrib.sessions.models import Session
+from django.utils import timezone
 
 from .models import Access, Epoch, Room, Token
 from .rooms import UserKey
@@ -16,7 +17,7 @@ class Pulse:
     epoch: str
     heads: Mapping[str, int]  # rev by room id
     versions: Mapping[UserKey, int]  # of access, by user
-    credentials: Collection[str]  # keys of sessions and digests of tokens
+    credentials: Collection[str]  # keys of sessions and digests of tokens that have not expired
 
 
 def pulse(
@@ -25,13 +26,14 @@ def pulse(
     """Read it for the rooms, users and credentials that have sockets on this worker."""
     rooms = Room.objects.filter(pk__in=room_ids).values_list("pk", "rev")
     versions = Access.objects.filter(pk__in=user_ids).values_list("pk", "version")
-    sessions = Session.objects.filter(pk__in=credentials).values_list("pk", flat=True)
-    tokens = Token.objects.filter(pk__in=credentials).values_list("pk", flat=True)
+    now = timezone.now()
+    sessions = Session.objects.filter(pk__in=credentials, expire_date__gt=now)
+    tokens = Token.objects.filter(pk__in=credentials, expires_at__gt=now)
     return Pulse(
         epoch(),
         dict(rooms),
         dict(versions),
-        {*sessions, *tokens},
+        {*sessions.values_list("pk", flat=True), *tokens.values_list("pk", flat=True)},
     )
 
 

@@ -79,6 +79,7 @@ class Socket(ABC):
         self._outbox: deque[tuple[ASGIEvent, int]] = deque()
         self._outbox_size = 0
         self._writer: asyncio.Task[None] | None = None
+        self._sending_since: float | None = None
         self._unacknowledged: deque[tuple[str, int, int]] = deque()  # room, rev, number of messages
         self._progress = asyncio.Event()
         self._consumer = asyncio.current_task()
@@ -153,17 +154,23 @@ class Socket(ABC):
     async def _write(self) -> None:
         try:
             while self._outbox:
+                self._sending_since = time.monotonic()
                 await self._send(self._next_event())
                 self.sent_at = time.monotonic()
                 self._progress.set()
         except Exception:  # whatever a server raises when the connection is gone
             self._clear()
         finally:
-            self._writer = None
+            self._writer = self._sending_since = None
+
+    def stuck_for(self, now: float) -> float:
+        """Seconds since its client has read something, if there is something to be read."""
+        return 0.0 if self._sending_since is None else now - self._sending_since
 
     def _clear(self) -> None:
         self._outbox.clear()
         self._outbox_size = 0
+        self._progress.set()
 
     def _next_event(self) -> ASGIEvent:
         event, size = self._outbox.popleft()
@@ -179,6 +186,12 @@ class Socket(ABC):
             self._outbox_size -= more
             texts.append(event["text"])
         return {"type": "websocket.send", "text": "\n".join(texts)} if len(texts) > 1 else event
+
+    async def room_for_an_answer(self) -> None:
+        """Wait until the outbox is not full: whoever does not read our answers asks in vain."""
+        while self.full:
+            self._progress.clear()
+            await self._progress.wait()
 
     async def ready(self) -> None:
         """Wait until another page may be sent: what was handed over left, and was acknowledged."""
@@ -223,6 +236,13 @@ class Socket(ABC):
         if self._consumer is not None:
             loop = asyncio.get_running_loop()
             self._reaper = loop.call_later(CLOSE_TIMEOUT, self._consumer.cancel)
+
+    async def cut(self) -> None:
+        """Close over the head of what a client does not read, our goodbye with it."""
+        event = self._outbox[-1][0] if self._outbox else None
+        self.abandon()
+        if event is not None:
+            await self._send(event)
 
     def abandon(self) -> None:
         """The connection is gone: whatever still works for it stops."""

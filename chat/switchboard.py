@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import ParamSpec, Self, TypeVar
 
 from django.db import DatabaseError
-from django.utils import timezone
 
 from . import conf, frames, messaging, rooms, serializers
 from .announcements import Announcement, Announcer, Batch, Relay
@@ -35,6 +34,7 @@ READERS = 4  # threads
 HEAL_AFTER = 0.02  # seconds in which a late announcement may still fit
 CHECK_EVERY = 1.0  # seconds, with jitter
 BLIND_AFTER = 5.0  # seconds without a look at the database until nothing may be shown
+TOO_SLOW_AFTER = 30.0  # seconds in which a client has read nothing of what waits for it
 RECENT_BYTES = 256 * 1024  # of a room's last batches, to meet a head that moves on
 
 UNKNOWN = -1  # head of a room in which nobody has been live yet
@@ -177,12 +177,18 @@ class Switchboard:
     def _unseat(self, socket: Socket, room_id: str) -> None:
         socket.seats.pop(room_id, None)
         socket.behind.pop(room_id, None)
+        socket.acknowledged(room_id, NEVER)  # nobody acknowledges what they have thrown away
         here = self._rooms.get(room_id)
         if here is not None:
             here.live.discard(socket)
             here.sockets.discard(socket)
             if not here.sockets:
                 del self._rooms[room_id]
+
+    def _show_out(self, socket: Socket, room_id: str) -> None:
+        self._unseat(socket, room_id)
+        if socket.resumed:
+            socket.tell(frames.Left(room=room_id, left=True))
 
     # Live: what is announced
 
@@ -210,14 +216,15 @@ class Switchboard:
             self._refresh_soon(user_key)
 
     def _pass_on(self, relay: Relay) -> None:
-        here = self._rooms.get(relay.room_id)
-        for socket in here.sockets if here else ():
+        if not self._sighted.is_set():
+            return
+        for socket in self._in_room(relay.room_id):
             if relay.user in (None, socket.user_key) and socket.resumed and not socket.full:
                 socket.relay(relay.line)
 
     def _fan_out(self, batch: Batch) -> None:
         here = self._rooms.get(batch.room_id)
-        if here is None or here.head == UNKNOWN or batch.upto <= here.head:
+        if here is None or batch.upto <= here.head:
             return  # nobody to show it to, or a duplicate
         if not here.live:
             here.follow(batch)
@@ -230,11 +237,14 @@ class Switchboard:
             self._mark_dirty(batch.room_id, batch.upto)
 
     def _show_batch(self, here: RoomHere, batch: Batch) -> None:
-        for socket in [socket for socket in here.live if socket.full]:
-            self._put_behind(socket)
+        self._spare_slow_readers(here)
         for socket in here.live:
             socket.show_batch(batch)
         here.follow(batch)
+
+    def _spare_slow_readers(self, here: RoomHere) -> None:
+        for socket in [socket for socket in here.live if socket.full]:
+            self._put_behind(socket)
 
     # Behind: what the database says
 
@@ -280,9 +290,11 @@ class Switchboard:
     async def _read_on(self, socket: Socket) -> None:
         asked = dict(socket.behind)
         pages = await self.read(_pages, asked)
+        if not self._sighted.is_set():
+            return  # too late: what it was based on cannot be checked any more
         if not pages:
-            for room_id in asked:  # these rooms are gone
-                self._unseat(socket, room_id)
+            for room_id in asked.keys() & socket.seats.keys():  # these rooms are gone
+                self._show_out(socket, room_id)
         for page, lines in pages:
             # It may have left the room meanwhile, or resumed it from elsewhere.
             if socket.behind.get(page.room_id) is not asked[page.room_id]:
@@ -326,6 +338,7 @@ class Switchboard:
                 if here is None or not here.live or page.reset or here.head >= page.upto:
                     continue
                 if here.head == page.after:
+                    self._spare_slow_readers(here)
                     for socket in here.live:
                         socket.show_page(page, lines)
                     here.meet(page.upto)
@@ -397,7 +410,7 @@ class Switchboard:
             if (
                 now.versions.get(here.pk) != here.version
                 or user_key in gone
-                or not all(_holds(s.identity, now.credentials) for s in here.sockets)
+                or not all(s.identity.credential in now.credentials for s in here.sockets)
             ):
                 self._refresh_soon(user_key)
 
@@ -452,7 +465,9 @@ class Switchboard:
             return  # the next check tries again
         finally:
             self._refreshing.discard(user_key)
-        here.version = standing.version if standing else -1
+        if here.sockets.issubset(sockets):
+            here.version = standing.version if standing else -1
+        # Otherwise one came meanwhile that may not know of the change: the next check looks again.
         for socket in sockets:
             identity = identities.get(socket.identity.credential)
             if socket.closed_at is not None:
@@ -467,9 +482,7 @@ class Switchboard:
 
     def _reseat(self, socket: Socket, standing: Standing) -> None:
         for room_id in socket.seats.keys() - standing.seats.keys():
-            self._unseat(socket, room_id)
-            if socket.resumed:
-                socket.tell(frames.Left(room=room_id, left=True))
+            self._show_out(socket, room_id)
         for room_id, seat in standing.seats.items():
             known = socket.seats.get(room_id)
             if known is None:
@@ -497,7 +510,9 @@ class Switchboard:
             if now - self._seen_at > BLIND_AFTER:
                 self._go_blind()
             for socket in self._sockets():
-                if socket.resumed and now - socket.sent_at >= conf.heartbeat():
+                if socket.stuck_for(now) > TOO_SLOW_AFTER:
+                    self.dismiss(socket, CloseCode.TOO_SLOW, retry_after_ms=1_000)
+                elif socket.resumed and now - socket.sent_at >= conf.heartbeat():
                     socket.tell(frames.Heartbeat())
 
 
@@ -525,7 +540,3 @@ def _look_up(
     except UnknownUser:
         return None, {}
     return standing, {credential: identify(credential) for credential in credentials}
-
-
-def _holds(identity: Identity, credentials: Collection[str]) -> bool:
-    return identity.credential in credentials and identity.expires_at > timezone.now()

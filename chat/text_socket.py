@@ -111,6 +111,7 @@ class TextSocket(Socket):
 
     async def receive(self, message: str | bytes) -> None:
         """Take one line and post it; what fails is told."""
+        await self.room_for_an_answer()
         if not self._pings:
             shown, self._shown = self._shown, {}
             self._arrived(shown)

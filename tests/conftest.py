@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
+import hypothesis
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
@@ -14,6 +15,12 @@ from chat.worker import Worker
 from tests.conversation import crowd, say_much
 
 PASSWORD = "demo"
+
+# On a busy machine anything may take its time.
+hypothesis.settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

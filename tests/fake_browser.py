@@ -315,6 +315,14 @@ class TextPage:
             self.lines.append(await self.wire.receive())
         return self.lines[-1]
 
+    async def ends(self) -> int | None:
+        """Read up to the end; the close code."""
+        try:
+            while True:
+                await self.next()
+        except Closed as closed:
+            return closed.code
+
     async def nothing_more(self, seconds: float = 0.2) -> bool:
         """Whether nothing comes for this long."""
         try:
