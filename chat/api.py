@@ -5,6 +5,7 @@ from functools import wraps
 from typing import Annotated, Any, TypeVar
 
 import msgspec
+from django.conf import settings
 from django.contrib.auth import authenticate
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import RequestDataTooBig
@@ -16,7 +17,7 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST, require_safe
 
 from . import authentication
-from .authentication import Identity
+from .authentication import Credentials
 from .errors import (
     BadFrame,
     BadJSON,
@@ -60,7 +61,7 @@ def post_endpoint(answer: Answer) -> Callable[[HttpRequest], HttpResponse]:
     return view
 
 
-class Credentials(msgspec.Struct, frozen=True):
+class LogIn(msgspec.Struct, frozen=True):
     username: Text
     password: Text
 
@@ -69,8 +70,8 @@ class Credentials(msgspec.Struct, frozen=True):
 @sensitive_variables()
 def token(request: HttpRequest) -> dict[str, Any]:
     """A bearer token for a username and a password."""
-    credentials = _body(request, Credentials)
-    user = authenticate(request, username=credentials.username, password=credentials.password)
+    log_in = _body(request, LogIn)
+    user = authenticate(request, username=log_in.username, password=log_in.password)
     if user is None:
         raise NotLoggedIn("The username or the password is wrong.")
     _refuse_banned(user)
@@ -81,13 +82,15 @@ def token(request: HttpRequest) -> dict[str, Any]:
 @post_endpoint
 def ticket(request: HttpRequest) -> dict[str, Any]:
     """A ticket for one WebSocket, for whoever can set no header there."""
-    authorization = request.headers.get("Authorization")
-    if authorization is None:
-        issuer = _by_cookie(request)
-    else:
-        issuer = authentication.by_bearer(authorization)
+    credentials = Credentials(
+        authorization=request.headers.get("Authorization", ""),
+        session_key=request.COOKIES.get(settings.SESSION_COOKIE_NAME, ""),
+    )
+    issuer = authentication.holder(credentials)
     if issuer is None:
         raise NotLoggedIn
+    if credentials.ambient and _csrf_checked(request).status_code == 403:
+        raise Forbidden("The CSRF token is missing or wrong.")
     _refuse_banned(issuer.user)
     life = int(authentication.TICKET_LIFE.total_seconds())
     return {"ticket": authentication.issue_ticket(issuer), "expires_in": life}
@@ -97,15 +100,6 @@ def ticket(request: HttpRequest) -> dict[str, Any]:
 def healthz(request: HttpRequest) -> HttpResponse:
     """This process lives. It says nothing about the database."""
     return HttpResponse("ok", content_type="text/plain")
-
-
-def _by_cookie(request: HttpRequest) -> Identity | None:
-    """A cookie travels by itself, also from a foreign page: it counts only with its CSRF token."""
-    key = request.session.session_key
-    issuer = authentication.identify(key) if key else None
-    if issuer and _csrf_checked(request).status_code == 403:
-        raise Forbidden("The CSRF token is missing or wrong.")
-    return issuer
 
 
 @csrf_protect

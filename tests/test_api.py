@@ -9,6 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from chat import authentication, rooms
+from chat.models import Token
 from tests.conftest import PASSWORD, token
 
 DEMO = {"username": "alice", "password": PASSWORD}
@@ -163,6 +164,12 @@ def test_a_bad_token_does_not_fall_back_to_the_cookie(browser):
     secret = browser.get("/").cookies["csrftoken"].value
     headers = {"X-CSRFToken": secret, **bearer("made-up")}
     assert browser.post("/api/ticket", headers=headers).status_code == 401
+
+
+def test_a_digest_is_no_cookie(client, alice):
+    token(alice)
+    client.cookies["sessionid"] = Token.objects.get().digest
+    assert client.post("/api/ticket").status_code == 401
 
 
 def test_a_stranger_gets_no_ticket(client, db):
