@@ -1,0 +1,174 @@
+"""What the documents say is what the code does, as far as a machine can tell."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chat import errors, frames
+from chat.sockets import CloseCode
+from project.server import MESSAGE_TOO_BIG
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+PROTOCOL = ROOT / "docs" / "protocol.md"
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+by_path = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+
+
+def section(document: Path, title: str) -> str:
+    """What stands between this heading and the next of the same rank."""
+    [found] = re.findall(rf"^## {title}\n(.*?)(?=^## |\Z)", document.read_text(), re.M | re.S)
+    return found
+
+
+def first_column(text: str) -> list[str]:
+    """What the rows of a section's tables are about."""
+    return re.findall(r"^\| `?([\w.]+)`? \|", text, re.M)
+
+
+def blocks(document: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", document.read_text(), re.M | re.S)
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+
+
+def types(*of: type[frames.Frame]) -> set[str]:
+    return {str(frame.__struct_config__.tag) for frame in of}
+
+
+REQUESTS = frames.Request.__args__
+REPLIES = [frame for frame in frames.Frame.__subclasses__() if frame not in REQUESTS]
+
+
+# The protocol
+
+
+@pytest.mark.parametrize(
+    ("title", "told"),
+    [("What a client says", types(*REQUESTS)), ("What the server says", types(*REPLIES))],
+)
+def test_each_frame_is_in_its_table_and_no_other_is(title, told):
+    listed = first_column(section(PROTOCOL, title))
+    assert sorted(listed) == sorted({*told, "type"})
+
+
+@pytest.mark.parametrize("frame", [*REQUESTS, *REPLIES], ids=lambda frame: frame.__name__)
+def test_each_field_of_a_frame_is_in_its_row(frame):
+    title = "What a client says" if frame in REQUESTS else "What the server says"
+    [row] = re.findall(
+        rf"^\| `{frame.__struct_config__.tag}` \|.*$", section(PROTOCOL, title), re.M
+    )
+    fields = {*frame.__struct_fields__} - {"ref"}
+    assert fields <= {*re.findall(r"`(\w+)`", row)}
+
+
+def test_each_error_code_is_in_its_table_and_no_other_is():
+    codes = {error.code for error in with_subclasses(errors.ChatError)}
+    listed = first_column(section(PROTOCOL, "Error codes"))
+    assert sorted(listed) == sorted({*codes, "code"} - {"ambiguous"})
+    assert "`ambiguous`" in section(PROTOCOL, "The plain-text dialect")
+
+
+def with_subclasses(error: type[errors.ChatError]) -> Iterator[type[errors.ChatError]]:
+    yield error
+    for subclass in error.__subclasses__():
+        yield from with_subclasses(subclass)
+
+
+def test_each_close_code_is_in_its_table():
+    listed = {
+        int(code) for code in first_column(section(PROTOCOL, "Close codes")) if code != "code"
+    }
+    assert {*CloseCode, MESSAGE_TOO_BIG} <= listed
+    assert listed - {*CloseCode, MESSAGE_TOO_BIG} == {4009}  # a client's own
+
+
+def test_the_examples_are_frames():
+    examples = 0
+    for block in blocks(PROTOCOL, "json"):
+        for example in one_by_one(block):
+            if example.get("type") in types(*REQUESTS) - {"history"}:
+                frames.parse(json.dumps(example))
+            elif "type" in example:
+                assert example["type"] in types(*REPLIES, frames.Look)
+            examples += 1
+    assert examples > 20
+
+
+def one_by_one(text: str) -> Iterator[dict[str, object]]:
+    """The objects of an example, some of which are spread over several lines to be readable."""
+    while text := text.strip():
+        example, end = json.JSONDecoder().raw_decode(text)
+        yield example
+        text = text[end:]
+
+
+# Links and commands
+
+
+@by_path
+def test_each_link_leads_somewhere(document):
+    for target in re.findall(r"\]\(([^)\s]+)\)", without_code(document.read_text())):
+        if re.match(r"https?:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (document.parent / path).resolve() if path else document
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file), target
+
+
+def anchors(document: Path) -> set[str]:
+    """As GitHub makes them of headings."""
+    titles = re.findall(r"^#+ (.+)$", without_code(document.read_text()), re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@by_path
+def test_each_command_of_make_is_there(document):
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M)
+    text = document.read_text()
+    named = re.findall(r"`make ([a-z]+)", text) + re.findall(r"^make ([a-z]+)", text, re.M)
+    assert {*named} <= {*targets}
+
+
+@by_path
+def test_python_in_a_document_compiles(document):
+    for block in blocks(document, "python"):
+        compile(block, document.name, "exec")
+
+
+def test_each_setting_is_told():
+    settings = (ROOT / "project" / "settings.py").read_text()
+    read = {*re.findall(r'env\.\w+\(\s*"(\w+)"', settings)}
+    assert len(read) > 5
+    assert read <= {*re.findall(r"`(\w+)`", section(README, "Settings"))}
+
+
+# The reading tour
+
+
+def test_the_tour_meets_each_module_before_whoever_imports_it():
+    tour = re.findall(
+        r"\(\.\./chat/(\w+)\.py\)", section(ARCHITECTURE, "A reading tour").partition("Beside")[0]
+    )
+    assert len(tour) > 10
+    for place, module in enumerate(tour):
+        later = imports(ROOT / "chat" / f"{module}.py") & {*tour[place + 1 :]}
+        assert not later, f"{module} imports {later}"
+
+
+def imports(module: Path) -> set[str]:
+    """The modules beside it that a module imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level == 1:
+            names |= {node.module} if node.module else {alias.name for alias in node.names}
+    return names
