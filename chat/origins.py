@@ -19,11 +19,12 @@ def parse(origin: str) -> tuple[str, str, int] | None:
     """Scheme, host in lower case and port; None for whatever a browser would not send."""
     try:
         parts = urlsplit(origin)
-        port = parts.port or DEFAULT_PORTS.get(parts.scheme)
+        port = DEFAULT_PORTS.get(parts.scheme) if parts.port is None else parts.port
     except ValueError:
         return None
     if not parts.hostname or port is None or "@" in parts.netloc:
         return None
-    if parts.path or parts.query or parts.fragment or "?" in origin or "#" in origin:
+    # It has nothing besides, nor any of the blanks and controls that urlsplit drops.
+    if origin.lower() != f"{parts.scheme}://{parts.netloc}".lower():
         return None
     return parts.scheme, parts.hostname, port
