@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 from django.contrib.auth.base_user import AbstractBaseUser
 
 from . import messaging, rooms
-from .authentication import Credentials, Identity, holder
+from .authentication import Credentials, Identity, holder, identify
 from .cursors import Cursors
 from .errors import Banned, NotLoggedIn, RateLimited, UnknownUser
 from .journal import Journal
@@ -53,7 +53,7 @@ class Worker:
         run = self.journal.run if credentials.ticket else self.switchboard.read
         identity, standing = await run(_admit, credentials)
         if standing is None:
-            standing = await self.journal.run(_enrol, identity)
+            identity, standing = await self.journal.run(_enrol, identity)
         if standing.banned:
             raise Banned
         return identity, standing
@@ -112,16 +112,28 @@ def _admit(credentials: Credentials) -> tuple[Identity, Standing | None]:
     if identity is None:
         raise NotLoggedIn
     try:
-        standing = rooms.standing(identity.user.pk)
+        identity, standing = _look_up(identity)
     except UnknownUser:  # not enrolled yet
         return identity, None
     enrolled = any(seat.room.kind == Room.Kind.EVERYONE for seat in standing.seats.values())
     return identity, standing if enrolled else None
 
 
-def _enrol(identity: Identity) -> Standing:
+def _enrol(identity: Identity) -> tuple[Identity, Standing]:
     rooms.enrol(identity.user)
-    return rooms.standing(identity.user.pk)
+    return _look_up(identity)
+
+
+def _look_up(identity: Identity) -> tuple[Identity, Standing]:
+    """What they may see; and once more who they are.
+
+    A password that had changed before this version was read would never be noticed.
+    """
+    standing = rooms.standing(identity.user.pk)
+    again = identify(identity.credential)
+    if again is None:
+        raise NotLoggedIn
+    return again, standing
 
 
 def _open_direct(user: AbstractBaseUser, name: str) -> Seat:

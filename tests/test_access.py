@@ -93,8 +93,11 @@ async def test_a_socket_ends_with_its_token(impatient, application, tokens, bob,
 
 
 @pytest.mark.parametrize("end", ENDS_OF_A_TOKEN)
-async def test_a_plain_text_socket_ends_with_its_token(impatient, application, tokens, bob, end):
+async def test_a_plain_text_socket_ends_with_its_token(
+    impatient, worker, application, tokens, bob, end
+):
     async with text_page(application, tokens["bob"]) as page:
+        await until(lambda: str(bob.pk) in worker.switchboard._users)
         await meanwhile(end, bob)
         assert await page.ends() == 4501
 
@@ -325,6 +328,18 @@ async def test_who_connects_while_access_changes_does_not_keep_what_they_had(
         second = await Browser(connection).open()
         await second.until(lambda: kitchen.pk not in second.client.rooms)
         await second.close()
+
+
+async def test_who_connects_while_the_password_changes_is_not_let_in(application, tokens, bob):
+    def recognised_just_before(credentials: Credentials) -> Any:
+        identity = holder(credentials)
+        change_the_password(bob)
+        return identity
+
+    with patch("chat.worker.holder", recognised_just_before):
+        async with browser(application, tokens["bob"], resume=False) as page:
+            bye = await page.says_goodbye()
+    assert bye["code"] == 4501
 
 
 def bearer(secret: str) -> dict[str, str]:
