@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
+from django.contrib.admin.utils import quote
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -23,7 +24,7 @@ def panel(admin_client):
 
 
 def address(row, action="change"):
-    return f"/admin/chat/{row._meta.model_name}/{row.pk}/{action}/"
+    return f"/admin/chat/{row._meta.model_name}/{quote(row.pk)}/{action}/"
 
 
 def save(panel, row, **fields):
