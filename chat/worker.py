@@ -51,9 +51,9 @@ class Worker:
         """Who connects, and what they may see; NotLoggedIn, Banned."""
         # Using a ticket up is a write; everything else only reads.
         run = self.journal.run if credentials.ticket else self.switchboard.read
-        identity, standing = await run(_admit, credentials)
-        if standing is None:
-            identity, standing = await self.journal.run(_enrol, identity)
+        identity, known = await run(_admit, credentials)
+        enrolled = (identity, known) if known else await self.journal.run(_enrol, identity)
+        identity, standing = enrolled
         if standing.banned:
             raise Banned
         return identity, standing
