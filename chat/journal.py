@@ -75,6 +75,9 @@ class Journal:
         deadline = time.monotonic() + PATIENCE
         while self._pending() and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
+        for queue in (self._waiting, self._committing, *self._lanes.values()):
+            for entry in queue:
+                entry.settle(Unavailable(retry_after_ms=1_000))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -86,8 +89,6 @@ class Journal:
         entry = Entry(draft, asyncio.get_running_loop().create_future())
         if self._pending() >= QUEUE:
             entry.settle(Unavailable(retry_after_ms=1_000))
-        elif (lane := self._lanes.get(draft.room_id)) is not None:
-            lane.append(entry)
         else:
             self._waiting.append(entry)
             self._wake.set()

@@ -70,7 +70,15 @@ def post(drafts: Sequence[Draft], *, wait: bool = True) -> list[Posted | ChatErr
     except DatabaseError as error:
         if not _blames_one_row(error, wait):
             raise
-    return [_post_alone(draft, wait=wait) for draft in drafts]
+    outcomes: list[Posted | ChatError] = []
+    busy: set[str] = set()
+    for draft in drafts:
+        # What has to wait for its room must not be overtaken by what was said there after it.
+        outcome = RoomBusy() if draft.room_id in busy else _post_alone(draft, wait=wait)
+        if isinstance(outcome, RoomBusy):
+            busy.add(draft.room_id)
+        outcomes.append(outcome)
+    return outcomes
 
 
 def _post_alone(draft: Draft, *, wait: bool) -> Posted | ChatError:

@@ -3,10 +3,11 @@
 from datetime import timedelta
 from functools import partial
 from threading import Event
+from unittest.mock import Mock
 from uuid import uuid4
 
 import pytest
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from chat import messaging, rooms
@@ -19,7 +20,7 @@ from chat.errors import (
     NotFound,
     TooLong,
 )
-from chat.messaging import Cursor, Posted
+from chat.messaging import Cursor, Posted, RoomBusy
 from chat.models import Membership, Message, Room
 from tests.conversation import (
     at_once,
@@ -325,6 +326,18 @@ def test_a_batch_that_breaks_a_constraint_is_stored_draft_by_draft(alice, kitche
     assert (before.new, again.new, after.new) == (True, False, True)
     assert bodies(stored(kitchen)) == ["one", "zero", "two"]
     assert revs(stored(kitchen)) == [1, 2, 3]
+
+
+def test_nobody_overtakes_a_draft_that_waits_for_its_room(alice, kitchen, monkeypatch):
+    really_lock = messaging._lock
+    locks = iter([Mock(side_effect=IntegrityError), lambda *_, **__: Room.objects.none()])
+    monkeypatch.setattr(
+        messaging, "_lock", lambda *args, **kwargs: next(locks, really_lock)(*args, **kwargs)
+    )
+    drafts = [draft(alice, kitchen, "first"), draft(alice, kitchen, "second")]
+    outcomes = messaging.post(drafts, wait=False)
+    assert [type(outcome) for outcome in outcomes] == [RoomBusy, RoomBusy]
+    assert stored(kitchen) == []
 
 
 def test_no_drafts_have_no_outcomes(db):
