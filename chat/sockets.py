@@ -9,6 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from enum import IntEnum
 from typing import Any
 
@@ -242,7 +243,9 @@ class Socket(ABC):
         event = self._outbox[-1][0] if self._outbox else None
         self.abandon()
         if event is not None:
-            await self._send(event)
+            with suppress(Exception):  # as in _write
+                async with asyncio.timeout(CLOSE_TIMEOUT):
+                    await self._send(event)
 
     def abandon(self) -> None:
         """The connection is gone: whatever still works for it stops."""

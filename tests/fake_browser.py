@@ -78,10 +78,10 @@ class ASGIWire:
 
     async def connect(self) -> Self:
         self._to.put_nowait({"type": "websocket.connect"})
-        self._task = asyncio.create_task(self._run())
+        self.task = asyncio.create_task(self._run())
         event = await self._next()
         if event["type"] == "websocket.close":
-            await self._task
+            await self.task
             raise Refused
         self.subprotocol = event["subprotocol"]
         return self
@@ -102,7 +102,8 @@ class ASGIWire:
             if self.answers_pings:
                 self._to.put_nowait({"type": "websocket.pong", "bytes": event["bytes"]})
             return
-        await self.reads.wait()
+        if event["type"] != "websocket.close":  # which overtakes what nobody reads
+            await self.reads.wait()
         self._from.put_nowait(event)
 
     async def _next(self) -> Frame:
@@ -133,7 +134,10 @@ class ASGIWire:
         self.closed = self.closed or Closed(code)
         self.reads.set()
         self._to.put_nowait({"type": "websocket.disconnect", "code": code})
-        await asyncio.wait_for(asyncio.shield(self._task), PATIENCE)
+        async with asyncio.timeout(PATIENCE):
+            await asyncio.wait({self.task})
+        if not self.task.cancelled():
+            self.task.result()
 
 
 class NetworkWire:
@@ -250,14 +254,19 @@ class Browser:
 
     async def says_goodbye(self) -> Frame:
         """Wait until the server has closed; its `bye`, which told the same code."""
+        code = await self.ends()
+        bye = self.of_type("bye")[-1]
+        assert bye["code"] == code
+        return bye
+
+    async def ends(self) -> int | None:
+        """Wait until the server has closed; the close code."""
         async with asyncio.timeout(PATIENCE):
             while self.closed is None:
                 assert self._reader is not None
                 await asyncio.wait({self._reader})
                 self._reader.result()
-        bye = self.of_type("bye")[-1]
-        assert bye["code"] == self.closed.code
-        return bye
+        return self.closed.code
 
     def of_type(self, kind: str) -> list[Frame]:
         return [frame for frame in self.frames if frame["type"] == kind]
