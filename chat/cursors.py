@@ -59,16 +59,19 @@ class Cursors:
 
     def acknowledge(self, socket: Socket, cursors: Mapping[str, int]) -> None:
         """Note what has arrived at a socket. NotFound for a room in which it has no seat."""
-        for room_id, rev in cursors.items():
-            seat = _seat(socket, room_id)
+        for room_id in cursors.keys() & socket.seats.keys():
+            seat, rev = socket.seats[room_id], cursors[room_id]
             socket.acknowledged(room_id, rev)
             rev = min(rev, self._switchboard.handed(socket, room_id))
             note = self._delivered.setdefault(seat.membership.pk, Note(seat, socket.username, rev))
             note.target = max(note.target, rev)
+        if not cursors.keys() <= socket.seats.keys():
+            raise NotFound
 
     def read(self, socket: Socket, room_id: str, seq: int) -> asyncio.Future[None]:
         """Note what a user has read; the future tells NotFound if there is no such message yet."""
-        seat = _seat(socket, room_id)
+        if (seat := socket.seats.get(room_id)) is None:
+            raise NotFound
         note = self._read.setdefault(seat.membership.pk, Note(seat, socket.username, seq))
         note.target = max(note.target, seq)
         asker: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -115,18 +118,15 @@ class Cursors:
                     _settle(asker, outcome)
 
     def _show(self, memberships: Iterable[Membership], notes: Mapping[int, Note]) -> None:
-        for membership in memberships:
-            if membership.moved:
-                note = notes[membership.pk]
-                receipt = serializers.receipt_frame(note.username, membership)
-                self._switchboard.relay(note.seat, str(membership.user_id), receipt)
-
-
-def _seat(socket: Socket, room_id: str) -> Seat:
-    try:
-        return socket.seats[room_id]
-    except KeyError:
-        raise NotFound from None
+        moved = [membership for membership in memberships if membership.moved]
+        self._switchboard.relay(
+            (
+                notes[membership.pk].seat,
+                str(membership.user_id),
+                serializers.receipt_frame(notes[membership.pk].username, membership),
+            )
+            for membership in moved
+        )
 
 
 def _settle(asker: asyncio.Future[None], outcome: ChatError | None) -> None:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from django.utils import timezone
+from msgspec import Raw
 
 from . import conf, frames, messaging, rooms, serializers
 from .announcements import Batch
@@ -18,7 +19,6 @@ from .worker import Worker
 
 logger = logging.getLogger(__name__)
 
-FIRST_ROOMS = 100  # that fit into `welcome`; further ones follow
 BAD_FRAMES = (20, 10.0)  # tolerated within so many seconds
 HASTY_POSTS = (100, 10.0)
 
@@ -173,7 +173,8 @@ class FrameSocket(Socket):
 
     def _welcome(self, epoch: str) -> None:
         user = self.identity.user
-        seated = [serializers.room_frame(seat) for seat in self.seats.values()]
+        lines = [frames.encode(serializers.room_frame(seat)) for seat in self.seats.values()]
+        fitting = serializers.fitting(lines)
         self.tell(
             frames.Welcome(
                 user=frames.User(self.username, rooms.display_name(user)),
@@ -186,11 +187,11 @@ class FrameSocket(Socket):
                     post_rate=conf.post_rate(),
                     connections=conf.CONNECTIONS,
                 ),
-                rooms=seated[:FIRST_ROOMS],
+                rooms=[Raw(line) for line in lines[:fitting]],
             )
         )
-        for room in seated[FIRST_ROOMS:]:
-            self.tell(room)
+        for line in lines[fitting:]:
+            self.relay(line)
 
     async def _post(self, request: frames.Post) -> None:
         room_id = request.room or await self._direct_room(request.to or "")

@@ -203,7 +203,7 @@ class Welcome(Frame, tag="welcome"):
     epoch: str
     heartbeat: float
     limits: Limits
-    rooms: Sequence[Room]
+    rooms: Sequence[msgspec.Raw]  # encoded `Room` frames; further ones follow
 
 
 class Message(Frame, tag="message"):

@@ -1,6 +1,6 @@
 """Rows as frames: the shapes that clients get, over WebSocket and HTTP alike."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -9,7 +9,7 @@ from .messaging import History, Page
 from .models import Membership, Message
 from .rooms import Seat
 
-ENVELOPE_BYTES = 512  # of a `replay` frame around its messages
+ENVELOPE_BYTES = 2048  # of a frame around its messages or rooms
 
 
 def message_frame(message: Message) -> frames.Message:
@@ -55,7 +55,7 @@ def replay_frames(page: Page) -> Iterator[bytes]:
     after, reset = page.after, page.reset
     start = 0
     while True:
-        end = _fitting(lines, start)
+        end = fitting(lines, start)
         last = end == len(lines)
         upto = page.upto if last else page.messages[end - 1].rev
         yield frames.encode(
@@ -73,8 +73,8 @@ def replay_frames(page: Page) -> Iterator[bytes]:
         after, reset, start = upto, False, end
 
 
-def _fitting(lines: list[bytes], start: int) -> int:
-    """Where a payload that begins at `start` has to end; at least one line further."""
+def fitting(lines: Sequence[bytes], start: int = 0) -> int:
+    """Where a frame that holds lines from `start` on has to end; at least one line further."""
     room_left = conf.PAYLOAD_BYTES - ENVELOPE_BYTES
     for end in range(start, len(lines)):
         room_left -= len(lines[end]) + 1
