@@ -1,0 +1,603 @@
+"""The server as a process of its own, with real clients and rude ones."""
+
+import asyncio
+import inspect
+import json
+import os
+import re
+import secrets
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from ast import literal_eval
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+from autobahn.twisted.websocket import WebSocketServerProtocol
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from daphne import cli, server, ws_protocol
+from twisted.internet.tcp import Connection as TCPConnection
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from project.server import MESSAGE_TOO_BIG, last_value
+from tests.asgi_apps import CHUNK
+
+ROOT = Path(__file__).resolve().parent.parent
+PATIENCE = 20
+MIB = 1 << 20
+
+SERVER = (sys.executable, "-m", "project.server")
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server, and ways to ask it."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    token: str
+    log: Path
+    tls: ssl.SSLContext | None = None
+
+    def connect(self, path: str, **options: Any) -> connect:
+        url = f"{'wss' if self.tls else 'ws'}://127.0.0.1:{self.port}{path}"
+        return connect(url, ssl=self.tls, open_timeout=PATIENCE, proxy=None, **options)
+
+    async def ask(self, path: str, **options: Any) -> dict[str, Any]:
+        async with self.connect(path, **options) as ws:
+            answer: dict[str, Any] = json.loads(await hear(ws))
+            return answer
+
+    async def noticed(self, key: str, fact: str) -> Any:
+        """What an application noticed, once it has."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                facts = await self.ask(f"/report?{key}")
+                if fact in facts:
+                    return facts[fact]
+                await asyncio.sleep(0.05)
+
+    async def suspended(self, key: str) -> int:
+        """How many chunks the flood got rid of, once it gets rid of none any more."""
+        chunks, before = 0, -1
+        async with asyncio.timeout(PATIENCE):
+            while chunks == 0 or chunks != before:
+                await asyncio.sleep(0.3)
+                chunks, before = await self.noticed(key, "chunks"), chunks
+        return chunks
+
+    def http(self, headers: dict[str, str]) -> dict[str, Any]:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        connection.request("GET", "/", headers=headers)
+        answer: dict[str, Any] = json.load(connection.getresponse())
+        connection.close()
+        return answer
+
+
+@contextmanager
+def served(log: Path, *options: str, command: tuple[str, ...] = SERVER) -> Iterator[Running]:
+    token = secrets.token_hex(8)
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*command, *(options or ("--port", "0")), "tests.asgi_apps:application"],
+            cwd=ROOT,
+            env=os.environ | {"TOKEN": token},
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        yield Running(process, port_in(log, process), token, log)
+    finally:
+        process.terminate()
+        try:
+            process.wait(PATIENCE)
+        finally:
+            process.kill()
+
+
+def port_in(log: Path, process: subprocess.Popen[bytes]) -> int:
+    deadline = time.monotonic() + PATIENCE
+    while process.poll() is None and time.monotonic() < deadline:
+        if listening := re.search(r"Listening on TCP address 127.0.0.1:(\d+)\n", log.read_text()):
+            return int(listening[1])
+        time.sleep(0.05)
+    raise AssertionError(log.read_text())
+
+
+@pytest.fixture(scope="module")
+def hardened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with served(tmp_path_factory.mktemp("hardened") / "log") as running:
+        yield running
+
+
+IMPATIENT = (
+    "from project import server;"
+    "server.WebSocketProtocol.closeHandshakeTimeout = 1;"
+    "server.CommandLine.entrypoint()"
+)
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    log = tmp_path_factory.mktemp("impatient") / "log"
+    options = ("--ping-interval", "1", "--ping-timeout", "2", "--application-close-timeout", "1")
+    command = (sys.executable, "-c", IMPATIENT)
+    with served(log, "--port", "0", *options, command=command) as running:
+        yield running
+
+
+async def hear(ws: ClientConnection) -> str:
+    async with asyncio.timeout(PATIENCE):
+        return await ws.recv(decode=True)
+
+
+async def hear_event(ws: ClientConnection) -> dict[str, Any]:
+    event: dict[str, Any] = literal_eval(await hear(ws))
+    return event
+
+
+async def closed(ws: ClientConnection) -> tuple[int | None, str | None]:
+    async with asyncio.timeout(PATIENCE):
+        await ws.wait_closed()
+    return ws.close_code, ws.close_reason
+
+
+async def hear_until_closed(ws: ClientConnection) -> list[str]:
+    messages = []
+    with suppress(ConnectionClosed):
+        while True:
+            messages.append(await hear(ws))
+    return messages
+
+
+class RudeClient:
+    """A client that does nothing by itself: it neither reads nor answers a ping."""
+
+    def __init__(self, running: Running, path: str) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", running.port), timeout=PATIENCE)
+        request = (
+            f"GET {path} HTTP/1.1",
+            "Host: localhost",
+            "Connection: Upgrade",
+            "Upgrade: websocket",
+            "Sec-WebSocket-Version: 13",
+            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+        )
+        self.socket.sendall("\r\n".join((*request, "", "")).encode())
+        self.file = self.socket.makefile("rb")
+        while self.file.readline().strip():
+            pass
+
+    def __enter__(self) -> "RudeClient":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+        self.socket.close()
+
+    def send(self, opcode: int, payload: bytes = b"") -> None:
+        self.socket.sendall(bytes([0x80 | opcode, 0x80 | len(payload)]) + bytes(4) + payload)
+
+    def read(self) -> tuple[int, bytes]:
+        """Opcode and payload of a short frame."""
+        first, length = self.file.read(2)
+        return first & 0x0F, self.file.read(length)
+
+    def wait_until_dropped(self) -> None:
+        with suppress(ConnectionError):
+            while self.file.read(1):
+                pass
+
+
+TEXT, RESERVED, CLOSE, PING, PONG = 1, 3, 8, 9, 10
+
+
+# Serving
+
+
+async def test_it_is_the_server_that_was_started(hardened):
+    assert (await hardened.ask("/websocket_scope"))["token"] == hardened.token
+
+
+async def test_it_runs_on_uvloop(hardened):
+    pytest.importorskip("uvloop")
+    assert (await hardened.ask("/websocket_scope"))["loop"] == "uvloop"
+
+
+def test_a_taken_port_is_one_line():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        command = [*SERVER, "--port", str(port), "tests.asgi_apps:application"]
+        ended = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    [line] = ended.stderr.splitlines()
+    assert str(port) in line
+    assert f"PORT={port + 1}" in line
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A shell's background job ignores SIGINT, and its children with it: not here."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_the_process_once_the_applications_have_cleaned_up(number, tmp_path):
+    with served(tmp_path / "log") as running:
+        async with running.connect("/clean_up?0") as one, running.connect("/clean_up?5") as two:
+            await hear(one)
+            await hear(two)
+            running.process.send_signal(number)
+            assert await asyncio.to_thread(running.process.wait, PATIENCE) == 0
+        assert running.log.read_text().count("cleaned up") == 2
+
+
+async def test_what_fails_at_the_very_end_is_logged(tmp_path):
+    with served(tmp_path / "log") as running:
+        async with running.connect("/fail_to_clean_up") as ws:
+            await hear(ws)
+            running.process.terminate()
+            assert await asyncio.to_thread(running.process.wait, PATIENCE) == 0
+        assert running.log.read_text().count("RuntimeError: at the very end") == 1
+
+
+# The scope
+
+
+async def test_the_scheme_is_ws(hardened):
+    assert (await hardened.ask("/websocket_scope"))["scheme"] == "ws"
+
+
+async def test_pings_are_advertised(hardened):
+    assert (await hardened.ask("/websocket_scope"))["extensions"] == {"websocket.ping": {}}
+
+
+FORWARDED = {
+    "X-Forwarded-For": "198.51.100.66, 203.0.113.7",
+    "X-Forwarded-Proto": "https",
+    "Daphne-Root-Path": "/elsewhere",
+}
+
+
+async def test_a_client_is_not_believed_to_be_forwarded(hardened):
+    scope = await hardened.ask("/websocket_scope", additional_headers=FORWARDED)
+    assert (scope["client"][0], scope["scheme"], scope["root_path"]) == ("127.0.0.1", "ws", "")
+
+
+def test_a_client_is_not_believed_to_be_forwarded_over_http(hardened):
+    scope = hardened.http(FORWARDED)
+    assert (scope["client"][0], scope["scheme"], scope["root_path"]) == ("127.0.0.1", "http", "")
+
+
+async def test_a_proxy_is_believed_what_it_added_itself(tmp_path):
+    with served(tmp_path / "log", "--port", "0", "--proxy-headers") as running:
+        scope = await running.ask("/websocket_scope", additional_headers=FORWARDED)
+        assert (scope["client"][0], scope["scheme"], scope["root_path"]) == (
+            "203.0.113.7",
+            "wss",
+            "",
+        )
+        scope = running.http(FORWARDED)
+        assert (scope["client"][0], scope["scheme"], scope["root_path"]) == (
+            "203.0.113.7",
+            "https",
+            "",
+        )
+
+
+@pytest.mark.parametrize(
+    ("values", "last"),
+    [([], None), ([b"a"], "a"), ([b"a, b"], "b"), ([b"a", b"b"], "b"), ([b"a,b", b"c , d"], "d")],
+)
+def test_the_last_value_of_a_header_counts(values, last):
+    assert last_value([(b"x-header", value) for value in values], "X-Header") == last
+
+
+# Messages
+
+
+async def test_empty_text_reaches_the_application(hardened):
+    async with hardened.connect("/echo") as ws:
+        await ws.send("")
+        assert await hear_event(ws) == {"type": "websocket.receive", "text": ""}
+
+
+async def test_empty_bytes_reach_the_application(hardened):
+    async with hardened.connect("/echo") as ws:
+        await ws.send(b"")
+        assert await hear_event(ws) == {"type": "websocket.receive", "bytes": b""}
+
+
+async def test_empty_messages_reach_the_client(hardened):
+    async with hardened.connect("/empty") as ws:
+        assert [await ws.recv(), await ws.recv()] == ["", b""]
+
+
+async def test_a_message_cannot_be_text_and_bytes(hardened):
+    async with hardened.connect("/both") as ws:
+        assert await hear(ws) == "websocket.send takes either text or bytes"
+
+
+async def test_a_message_that_is_too_big_is_answered_with_a_code(hardened):
+    async with hardened.connect("/echo") as ws:
+        with suppress(ConnectionClosed):
+            await ws.send("x" * (MIB + 1))
+        assert (await closed(ws))[0] == MESSAGE_TOO_BIG
+
+
+# Pings
+
+
+async def test_a_pong_comes_back_as_an_event(hardened):
+    async with hardened.connect("/ping?one,two") as ws:
+        assert await hear_event(ws) == {"type": "websocket.pong", "bytes": b"one"}
+        assert await hear_event(ws) == {"type": "websocket.pong", "bytes": b"two"}
+
+
+async def test_an_empty_ping_comes_back_too(hardened):
+    async with hardened.connect("/ping") as ws:
+        assert await hear_event(ws) == {"type": "websocket.pong", "bytes": b""}
+
+
+async def test_a_pong_that_nobody_asked_for_is_no_event(hardened):
+    async with hardened.connect("/echo") as ws:
+        await ws.pong(b"unasked")
+        await ws.send("next")
+        assert await hear_event(ws) == {"type": "websocket.receive", "text": "next"}
+
+
+def test_a_pong_answers_the_pings_before_it(hardened):
+    with RudeClient(hardened, "/ping?one,two") as client:
+        assert [client.read(), client.read()] == [(PING, b"one"), (PING, b"two")]
+        for payload in (b"two", b"one"):
+            client.send(PONG, payload)
+        client.send(TEXT, b"next")
+        assert [literal_eval(client.read()[1].decode()) for _ in range(2)] == [
+            {"type": "websocket.pong", "bytes": b"two"},
+            {"type": "websocket.receive", "text": "next"},
+        ]
+
+
+def test_the_keep_alive_goes_on_and_is_no_event(impatient):
+    with RudeClient(impatient, "/echo") as client:
+        opcode, payload = client.read()
+        assert opcode == PING
+        client.send(PONG, payload)
+        client.send(TEXT, b"next")
+        event = {"type": "websocket.receive", "text": "next"}
+        assert literal_eval(client.read()[1].decode()) == event
+        assert client.read()[0] == PING
+        client.wait_until_dropped()  # having left that one unanswered
+
+
+# Closing
+
+
+async def test_a_close_carries_code_and_reason(hardened):
+    async with hardened.connect("/close") as ws:
+        assert await closed(ws) == (4503, "kicked")
+
+
+async def test_a_finished_application_closes_the_socket(hardened):
+    async with hardened.connect("/finish") as ws:
+        assert (await closed(ws))[0] == 1000
+
+
+async def test_an_application_that_finishes_without_accepting_has_refused(hardened):
+    with pytest.raises(InvalidStatus, match="403"):
+        await hardened.connect("/finish_unaccepted")
+
+
+async def test_a_cancelled_application_closes_the_socket(hardened):
+    async with hardened.connect("/cancel_itself") as ws:
+        assert (await closed(ws))[0] == 1011
+
+
+async def test_a_failing_application_closes_the_socket_and_is_logged_once(hardened):
+    async with hardened.connect("/fail") as ws:
+        assert (await closed(ws))[0] == 1011
+    assert hardened.log.read_text().count("RuntimeError: on purpose") == 1
+
+
+async def test_an_application_is_told_when_it_accepts_what_was_not_offered(hardened):
+    async with hardened.connect("/accept_unoffered") as ws:
+        assert "did not offer" in await hear(ws)
+
+
+# Back-pressure
+
+
+async def test_send_is_done_at_once_while_there_is_room(hardened):
+    async with hardened.connect("/send_at_once") as ws:
+        assert await hear_until_closed(ws) == ["at once", "it was"]
+
+
+async def test_send_waits_while_the_reader_does_not_read(hardened):
+    async with hardened.connect("/flood?waits") as ws:
+        ws.transport.pause_reading()
+        assert await hardened.suspended("waits") * len(CHUNK) < 8 * MIB
+        ws.transport.abort()
+
+
+async def test_send_returns_when_the_reader_goes_away(hardened):
+    async with hardened.connect("/flood?away") as ws:
+        ws.transport.pause_reading()
+        await hardened.suspended("away")
+        ws.transport.abort()
+        assert await hardened.noticed("away", "ended") == "websocket.disconnect"
+
+
+async def test_send_returns_when_the_client_breaks_the_rules(hardened):
+    with RudeClient(hardened, "/flood?rules") as client:
+        await hardened.suspended("rules")
+        client.send(RESERVED)
+        assert await hardened.noticed("rules", "ended") == "websocket.disconnect"
+
+
+async def test_messages_wait_their_turn_and_a_cancelled_one_is_not_sent(hardened):
+    assert await what_comes_in_turn(hardened) == ["one", "three", "four"]
+
+
+async def what_comes_in_turn(running: Running) -> list[str]:
+    async with running.connect("/in_turn?turn") as ws:
+        ws.transport.pause_reading()
+        await running.noticed("turn", "full")
+        ws.transport.resume_reading()
+        return [message for message in await hear_until_closed(ws) if message != CHUNK]
+
+
+async def test_closing_does_not_wait_for_the_reader(hardened):
+    async with hardened.connect("/close_a_slow_reader?slow") as ws:
+        ws.transport.pause_reading()
+        await hardened.noticed("slow", "closed")
+        ws.transport.resume_reading()
+        assert set(await hear_until_closed(ws)) == {CHUNK}
+        assert await closed(ws) == (4002, "too slow")
+
+
+async def test_who_says_goodbye_but_does_not_read_is_cut_off(impatient):
+    with RudeClient(impatient, "/flood?goodbye") as client:
+        await impatient.suspended("goodbye")
+        client.send(CLOSE)
+        assert await impatient.noticed("goodbye", "ended") == "websocket.disconnect"
+
+
+async def test_who_only_sends_does_not_hold_up_the_others(impatient):
+    async with impatient.connect("/send_after_the_end") as ws:
+        await hear(ws)
+        ws.transport.abort()
+    assert (await impatient.ask("/websocket_scope"))["token"] == impatient.token
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux to see the memory")
+async def test_a_reader_that_does_not_read_costs_no_memory(hardened):
+    with RudeClient(hardened, "/flood?first"):
+        await hardened.suspended("first")
+    before = memory(hardened)
+    with RudeClient(hardened, "/flood?second"):
+        await hardened.suspended("second")
+        assert memory(hardened) - before < 2 * MIB
+
+
+def memory(running: Running) -> int:
+    """Resident bytes."""
+    pages = Path(f"/proc/{running.process.pid}/statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+# TLS
+
+
+@pytest.fixture(scope="module")
+def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("encrypted")
+    key, certificate = self_signed(folder)
+    endpoint = f"ssl:0:interface=127.0.0.1:privateKey={key}:certKey={certificate}"
+    context = ssl.create_default_context(cafile=certificate)
+    context.check_hostname = False
+    with served(folder / "log", "--endpoint", endpoint) as running:
+        yield replace(running, tls=context)
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    encoding = serialization.Encoding.PEM
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    (folder / "certificate.pem").write_bytes(certificate.public_bytes(encoding))
+    return folder / "key.pem", folder / "certificate.pem"
+
+
+async def test_the_scheme_is_wss_over_tls(encrypted):
+    assert (await encrypted.ask("/websocket_scope"))["scheme"] == "wss"
+
+
+async def test_messages_wait_their_turn_over_tls(encrypted):
+    assert await what_comes_in_turn(encrypted) == ["one", "three", "four"]
+
+
+async def test_a_close_carries_code_and_reason_over_tls(encrypted):
+    async with encrypted.connect("/close") as ws:
+        assert await closed(ws) == (4503, "kicked")
+
+
+# What we lean on in Daphne, autobahn and Twisted: if one of these fails after an upgrade, read
+# project/server.py beside their new code.
+
+
+@pytest.mark.parametrize(
+    ("hook", "parameters"),
+    [
+        (cli.CommandLineInterface.run, ["self", "args"]),
+        (server.Server.create_application, ["self", "protocol", "scope"]),
+        (server.Server.handle_reply, ["self", "protocol", "message"]),
+        (server.Server.kill_all_applications, ["self"]),
+        (ws_protocol.WebSocketProtocol.handle_exception, ["self", "exception"]),
+        (ws_protocol.WebSocketProtocol.handle_reply, ["self", "message"]),
+        (ws_protocol.WebSocketProtocol.serverAccept, ["self", "subprotocol"]),
+        (ws_protocol.WebSocketProtocol.serverReject, ["self"]),
+        (ws_protocol.WebSocketProtocol.serverSend, ["self", "content", "binary"]),
+        (WebSocketServerProtocol.connectionLost, ["self", "reason"]),
+        (WebSocketServerProtocol.connectionMade, ["self"]),
+        (WebSocketServerProtocol.dropConnection, ["self", "abort"]),
+        (WebSocketServerProtocol.onPong, ["self", "payload"]),
+        (WebSocketServerProtocol.sendClose, ["self", "code", "reason"]),
+        (WebSocketServerProtocol.sendPing, ["self", "payload"]),
+        (
+            WebSocketServerProtocol._max_message_size_exceeded,
+            ["self", "msg_size", "max_msg_size", "reason"],
+        ),
+        (TCPConnection.registerProducer, ["self", "producer", "streaming"]),
+        (TLSMemoryBIOProtocol.registerProducer, ["self", "producer", "streaming"]),
+    ],
+    ids=lambda value: getattr(value, "__qualname__", ""),
+)
+def test_a_hook_is_still_there(hook, parameters):
+    assert list(inspect.signature(hook).parameters) == parameters
+
+
+def test_daphne_still_says_when_its_factories_are_made():
+    source = inspect.getsource(server.Server.run)
+    assert source.index("self.ws_factory =") < source.index("self.ready_callable()")
+    assert source.index("self.ready_callable()") < source.index("reactor.run(")
+
+
+def test_autobahn_still_lets_a_class_set_its_closing_timeout():
+    assert "closeHandshakeTimeout" in WebSocketServerProtocol.CONFIG_ATTRS
+
+
+def test_autobahn_still_gives_up_its_producer_before_it_closes():
+    source = inspect.getsource(WebSocketServerProtocol.dropConnection)
+    assert source.index("self.unregisterProducer()") < source.index("self._closeConnection(")
+
+
+def test_twisted_still_pauses_at_64_kib():
+    assert TCPConnection.bufferSize == 1 << 16
