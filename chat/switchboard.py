@@ -200,12 +200,23 @@ class Switchboard:
         if batches:
             self._announcer.announce(batches=batches)
 
-    def relay(self, seat: Seat, user_key: str, frame: frames.Frame) -> None:
-        """Pass on what is not stored: to a small room, in a large one only to the user's own."""
-        small = seat.members <= conf.SMALL_ROOM
-        relay = Relay(seat.room.pk, None if small else user_key, frames.encode(frame))
-        self._pass_on(relay)
-        self._announcer.announce(relays=[relay])
+    def relay(self, said: Iterable[tuple[Seat, str, frames.Frame]]) -> None:
+        """Pass on what users say that is not stored, each with their seat and key.
+
+        In a small room everybody gets it, in a large one only the user's own sockets.
+        """
+        relays = [
+            Relay(
+                seat.room.pk,
+                None if seat.members <= conf.SMALL_ROOM else user_key,
+                frames.encode(frame),
+            )
+            for seat, user_key, frame in said
+        ]
+        for relay in relays:
+            self._pass_on(relay)
+        if relays:
+            self._announcer.announce(relays=relays)
 
     def _hear(self, announcement: Announcement) -> None:
         for batch in announcement.batches:
@@ -218,8 +229,13 @@ class Switchboard:
     def _pass_on(self, relay: Relay) -> None:
         if not self._sighted.is_set():
             return
-        for socket in self._in_room(relay.room_id):
-            if relay.user in (None, socket.user_key) and socket.resumed and not socket.full:
+        if relay.user is None:
+            listeners = self._in_room(relay.room_id)
+        else:
+            here = self._users.get(relay.user)
+            listeners = here.sockets if here else ()
+        for socket in listeners:
+            if relay.room_id in socket.seats and socket.resumed and not socket.full:
                 socket.relay(relay.line)
 
     def _fan_out(self, batch: Batch) -> None:
