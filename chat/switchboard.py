@@ -392,7 +392,7 @@ class Switchboard:
             heads = {room_id: here.head for room_id, here in self._rooms.items()}
             began = time.monotonic()
             try:
-                self._compare(await self._take_pulse(), heads)
+                await self._compare(await self._take_pulse(), heads)
                 self._seen_at = began
             except ChatError:
                 pass  # has been logged; if it lasts, we are blind
@@ -407,11 +407,8 @@ class Switchboard:
             {s.identity.credential for here in self._users.values() for s in here.sockets},
         )
 
-    def _compare(self, now: Pulse, heads: Mapping[str, int]) -> None:
+    async def _compare(self, now: Pulse, heads: Mapping[str, int]) -> None:
         """`heads`: what they were before the pulse was taken; since then they may have grown."""
-        if not self._sighted.is_set():
-            logger.warning("The database can be seen again")
-            self._sighted.set()
         if self._epoch not in (None, now.epoch) or any(
             now.heads.get(room_id, head) < head for room_id, head in heads.items()
         ):
@@ -422,13 +419,19 @@ class Switchboard:
             if self._lags(room_id, head):
                 self._mark_dirty(room_id, head)
         gone = {s.user_key for r in heads.keys() - now.heads.keys() for s in self._in_room(r)}
-        for user_key, here in self._users.items():
-            if (
-                now.versions.get(here.pk) != here.version
-                or user_key in gone
-                or not all(s.identity.credential in now.credentials for s in here.sockets)
-            ):
+        changed = [
+            user_key
+            for user_key, here in self._users.items()
+            if now.versions.get(here.pk) != here.version
+            or user_key in gone
+            or not all(s.identity.credential in now.credentials for s in here.sockets)
+        ]
+        if self._sighted.is_set():
+            for user_key in changed:
                 self._refresh_soon(user_key)
+        else:  # first of all, what they may not see any more
+            await asyncio.gather(*map(self.refresh, changed))
+            self._see_again()
 
     def _in_room(self, room_id: str) -> Collection[Socket]:
         here = self._rooms.get(room_id)
@@ -445,10 +448,16 @@ class Switchboard:
         for here in self._rooms.values():
             here.head = UNKNOWN
 
+    def _see_again(self) -> None:
+        if not self._sighted.is_set():
+            logger.warning("The database can be seen again")
+            self._sighted.set()
+
     def _start_afresh(self, epoch: str) -> None:
         """The database was restored or failed over: nothing that we know is true any more."""
         logger.error("The database went back: all clients start afresh")
         self._epoch = epoch
+        self._see_again()
         for socket in self._sockets():
             self.dismiss(socket, CloseCode.RESTART, retry_after_ms=random.randrange(2_000))
 

@@ -4,7 +4,6 @@ import asyncio
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -12,9 +11,9 @@ from channels.layers import get_channel_layer
 from django.db import OperationalError, connections
 
 from chat import messaging, switchboard
-from chat.announcements import EVENT, GROUP, Announcer
+from chat.announcements import EVENT, GROUP
 
-Receive = Callable[[Any], None]
+Send = Callable[[], Any]
 
 
 async def meanwhile(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
@@ -29,50 +28,50 @@ async def meanwhile(function: Callable[..., Any], /, *args: Any, **kwargs: Any) 
     return await asyncio.to_thread(alone)
 
 
-# What one worker hears of the others
+# On the way from one worker to the others
 
 
 @contextmanager
-def _ears(hear: Callable[[Receive, Any], object]) -> Iterator[None]:
-    receive = Announcer._receive
-    with patch.object(Announcer, "_receive", lambda self, e: hear(partial(receive, self), e)):
+def _on_the_way(carry: Callable[[Send], object]) -> Iterator[None]:
+    layer = type(get_channel_layer())
+    group_send = layer.group_send
+
+    async def take(self: Any, group: str, event: Any) -> None:
+        carry(lambda: asyncio.ensure_future(group_send(self, group, event)))
+
+    with patch.object(layer, "group_send", take):
         yield
 
 
 def lost_announcements() -> Any:
-    return _ears(lambda receive, event: None)
+    return _on_the_way(lambda send: None)
 
 
 def doubled_announcements() -> Any:
-    return _ears(lambda receive, event: (receive(event), receive(event)))
+    return _on_the_way(lambda send: (send(), send()))
 
 
 def delayed_announcements(most: float = 0.3) -> Any:
     """Each by some time of its own, so that they overtake each other."""
-
-    def hear(receive: Receive, event: Any) -> None:
-        asyncio.get_running_loop().call_later(random.uniform(0, most), receive, event)
-
-    return _ears(hear)
+    loop = asyncio.get_running_loop()
+    return _on_the_way(lambda send: loop.call_later(random.uniform(0, most), send))
 
 
-@contextmanager
-def reversed_announcements(every: float = 0.01) -> Iterator[None]:
-    """All that arrive within a moment, the last one first."""
-    held: list[Callable[[], None]] = []
+def reversed_announcements(every: float = 0.01) -> Any:
+    """All that are sent within a moment, the last one first."""
+    loop = asyncio.get_running_loop()
+    held: list[Send] = []
 
     def release() -> None:
-        late, held[:] = held[::-1], []
-        for receive in late:
-            receive()
+        while held:
+            held.pop()()
 
-    def hear(receive: Receive, event: Any) -> None:
+    def hold(send: Send) -> None:
         if not held:
-            asyncio.get_running_loop().call_later(every, release)
-        held.append(partial(receive, event))
+            loop.call_later(every, release)
+        held.append(send)
 
-    with _ears(hear):
-        yield
+    return _on_the_way(hold)
 
 
 async def poison(**event: Any) -> None:
