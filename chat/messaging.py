@@ -8,6 +8,7 @@ reader who asks for `rev > cursor` misses nothing.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from operator import attrgetter
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
@@ -182,7 +183,10 @@ def _memberships() -> QuerySet[Membership]:
 
 
 def _store(rows: Collection[Room] | Collection[Membership], *columns: str) -> None:
-    """Update rows of one model, each to its values; `bulk_update` takes as long as a whole post."""
+    """Update rows of one model, each to its values; `bulk_update` takes as long as a whole post.
+
+    In the order of their keys, as everybody locks them; otherwise two might wait for each other.
+    """
     if not rows:
         return
     table = connection.ops.quote_name(next(iter(rows))._meta.db_table)
@@ -190,7 +194,10 @@ def _store(rows: Collection[Room] | Collection[Membership], *columns: str) -> No
     with connection.cursor() as cursor:
         cursor.executemany(
             f"UPDATE {table} SET {assignments} WHERE id = %s",  # noqa: S608  # our own names
-            [[*(getattr(row, column) for column in columns), row.pk] for row in rows],
+            [
+                [*(getattr(row, column) for column in columns), row.pk]
+                for row in sorted(rows, key=attrgetter("pk"))
+            ],
         )
 
 

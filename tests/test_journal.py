@@ -34,7 +34,8 @@ def ignore(_messages: Sequence[Message]) -> None:
 
 async def answers(postings: Sequence[asyncio.Future[Posted]]) -> list[int | type[ChatError]]:
     """The places that were given, or the errors that were told."""
-    outcomes = await asyncio.gather(*postings, return_exceptions=True)
+    async with asyncio.timeout(15):
+        outcomes = await asyncio.gather(*postings, return_exceptions=True)
     return [o.message.seq if isinstance(o, Posted) else type(o) for o in outcomes]
 
 
@@ -357,11 +358,16 @@ async def test_a_stuck_room_keeps_its_order_while_more_waits_than_a_batch_takes(
         assert await answers([first, second, third]) == [1, 2, 3]
 
 
-async def test_whoever_waits_too_long_for_a_stuck_room_is_told(alice, kitchen, stuck, monkeypatch):
-    monkeypatch.setattr(journal, "PATIENCE", 0.2)
+async def test_whoever_waits_too_long_for_a_stuck_room_is_told(
+    alice, kitchen, lobby, stuck, monkeypatch
+):
+    monkeypatch.setattr(journal, "PATIENCE", 0.3)
     once = draft(alice, kitchen)
     async with Journal(ignore) as writer:
-        assert await answers([writer.post(once), writer.post(once)]) == [Unavailable, Unavailable]
+        in_vain = [writer.post(once)]
+        await writer.post(draft(alice, lobby))
+        in_vain.append(writer.post(once))
+        assert await answers(in_vain) == [Unavailable, Unavailable]
         monkeypatch.setattr(journal, "PATIENCE", 8.0)
         stuck.freed.set()
         assert await answers([writer.post(once)]) == [1]

@@ -7,7 +7,7 @@ from unittest.mock import Mock
 from uuid import uuid4
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from chat import messaging, rooms
@@ -25,6 +25,7 @@ from chat.models import Membership, Message, Room
 from tests.conversation import (
     at_once,
     bodies,
+    crowd,
     draft,
     head,
     post,
@@ -92,7 +93,7 @@ def test_births_edits_and_deletions_share_one_row_of_numbers(alice, kitchen):
     messaging.edit(alice, kitchen.pk, 1, "uno")
     messaging.delete(alice, kitchen.pk, 2)
     [third] = say(alice, kitchen, "three")
-    assert (third.seq, third.rev) == (3, 5)
+    assert (third.seq, third.rev, third.born) == (3, 5, 5)
     assert revs(stored(kitchen)) == [3, 4, 5]
 
 
@@ -138,6 +139,44 @@ def test_whoever_posts_second_waits_for_the_first_to_commit(alice, bob, kitchen)
     assert (first, second) == (1, 2)
     assert seen == (0, [])
     assert bodies(stored(kitchen)) == ["first", "second"]
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite cannot tell who holds a row")
+@pytest.mark.django_db(transaction=True)
+def test_a_draft_for_a_room_that_somebody_holds_fails_at_once_and_alone(alice, kitchen, lobby):
+    held, posted = Event(), Event()
+
+    def hold_the_kitchen():
+        with transaction.atomic():
+            Room.objects.select_for_update().get(pk=kitchen.pk)
+            held.set()
+            posted.wait(5)
+        return []
+
+    def post_to_both():
+        held.wait(5)
+        outcomes = messaging.post([draft(alice, kitchen), draft(alice, lobby)], wait=False)
+        posted.set()
+        return outcomes
+
+    _, outcomes = at_once(hold_the_kitchen, post_to_both)
+    assert [type(outcome) for outcome in outcomes] == [RoomBusy, Posted]
+
+
+def test_seats_are_stored_in_the_order_in_which_everybody_locks_them(kitchen):
+    crowd(kitchen, 20)
+    backwards = Membership.objects.filter(room=kitchen).select_related("user").order_by("-pk")
+    drafts = [draft(membership.user, kitchen) for membership in backwards]
+    stored_keys = []
+
+    def note_keys(execute, sql, params, many, context):
+        if many and "chat_membership" in sql:
+            stored_keys.extend(key for *_, key in params)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note_keys):
+        messaging.post(drafts)
+    assert stored_keys == sorted(membership.pk for membership in backwards)
 
 
 @pytest.mark.django_db(transaction=True)
