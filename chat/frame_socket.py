@@ -194,7 +194,9 @@ class FrameSocket(Socket):
             self.relay(line)
 
     async def _post(self, request: frames.Post) -> None:
-        room_id = request.room or await self._direct_room(request.to or "")
+        room_id = request.room
+        if room_id is None:
+            room_id = await self._direct_room(request.to or "")
         draft = Draft(self.identity.user, room_id, request.id, request.body)
         posting = await self._worker.post(draft)
         self._in_flight.add(posting)
