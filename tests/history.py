@@ -74,6 +74,16 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True)
+class Skipped:
+    """A device was told live what does not follow on its cursor; it had not asked for more."""
+
+    device: str
+    room: str
+    cursor: int
+    rev: int
+
+
+@dataclass(frozen=True, slots=True)
 class Left:
     """A device threw its copy of a room away, because it does not belong there any more."""
 
@@ -155,7 +165,7 @@ class RecordedClient(Client):
         self._record = record
 
     def receive(self, frame: Frame) -> list[Frame]:
-        known = dict(self.cursors)
+        known, pending = dict(self.cursors), set(self.pending)
         answers = super().receive(frame)
         for room in known.keys() - self.cursors.keys():
             self._record(Left(self.device, room))
@@ -166,22 +176,17 @@ class RecordedClient(Client):
                 self._record(Acknowledged(self.device, room, id, seq))
             case {"type": "message", "room": room, "rev": rev} if known[room] < self.cursors[room]:
                 self._record(Applied(self.device, room, rev - 1, rev, (told(frame),)))
-            case {"type": "replay", "room": room} if not _skips(frame, known[room]):
-                self._record(
-                    Applied(
-                        self.device,
-                        room,
-                        frame["after"],
-                        frame["upto"],
-                        tuple(map(told, frame["messages"])),
-                        frame.get("reset", False),
-                    )
-                )
+            case {"type": "message", "room": room, "rev": rev} if rev > known[room] + 1:
+                if room not in pending:
+                    self._record(Skipped(self.device, room, known[room], rev))
+            case {"type": "replay", "room": room, "after": after, "upto": upto}:
+                reset = frame.get("reset", False)
+                if reset or after <= known[room]:
+                    messages = tuple(map(told, frame["messages"]))
+                    self._record(Applied(self.device, room, after, upto, messages, reset))
+                elif room not in pending:
+                    self._record(Skipped(self.device, room, known[room], after + 1))
         return answers
-
-
-def _skips(replay: Frame, cursor: int) -> bool:
-    return not replay.get("reset") and replay["after"] > cursor
 
 
 def told(message: dict[str, Any]) -> Told:

@@ -18,6 +18,7 @@ from tests.history import (
     Row,
     Sent,
     Settled,
+    Skipped,
     Stored,
     Told,
 )
@@ -165,6 +166,10 @@ def test_a_page_that_skips_a_message_leaves_a_silent_hole():
 def test_a_hole_behind_a_reset_is_silent_too():
     reset = Applied("bob.1", "kitchen", 0, 3, (TEA,), reset=True)
     assert "I6" in found([*CLEAN, reset])
+
+
+def test_nobody_is_told_anything_over_a_gap():
+    assert found([*CLEAN, Skipped("bob.1", "kitchen", 1, 3)]) == {"I6"}
 
 
 def test_a_message_may_not_overtake_the_one_sent_before():
