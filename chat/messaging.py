@@ -340,15 +340,17 @@ NEVER = 2**63 - 1  # the cursor of a copy that is not of this database, and to b
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a reader stands in a room: has all up to `rev`, of the messages from place `floor` on.
+    """Where a reader stands in a room: has all up to `rev`.
 
     `limit`: how many missed messages are wanted at the most; None: all of them.
+    `floor`: of the messages below this place, only what changes after `floor_rev` is wanted.
     `reset`: the reader's copy of the room is to be thrown away first.
     """
 
     rev: int
     limit: int | None = None
     floor: int = 0
+    floor_rev: int = 0
     reset: bool = False
 
 
@@ -410,18 +412,23 @@ def _newest(room: Room, limit: int) -> Cursor:
     floor = max(room.first_seq, room.seq - limit + 1)
     oldest = Message.objects.filter(room=room, seq__gte=floor).order_by("seq").first()
     # No message from there on has a rev below the birth of the oldest.
-    return Cursor(oldest.born - 1 if oldest else room.rev, floor=floor, reset=True)
+    start = min(oldest.born - 1, room.rev) if oldest else room.rev
+    return Cursor(start, floor=floor, floor_rev=room.rev, reset=True)
 
 
 def _at_most(room: Room, cursor: Cursor) -> int:
-    return min(room.rev - cursor.rev, room.seq - cursor.floor + 1)
+    below = max(0, room.rev - cursor.floor_rev) if cursor.floor else 0
+    return min(room.rev - cursor.rev, room.seq - cursor.floor + 1 + below)
 
 
 def _missed(asked: Mapping[str, tuple[Room, Cursor]], size: int) -> dict[str, list[Message]]:
     ranges = Q()
     for room, cursor in asked.values():
         if cursor.rev < room.rev:
-            ranges |= Q(room=room, rev__gt=cursor.rev, rev__lte=room.rev, seq__gte=cursor.floor)
+            missed = Q(room=room, rev__gt=cursor.rev, rev__lte=room.rev)
+            if cursor.floor:
+                missed &= Q(seq__gte=cursor.floor) | Q(rev__gt=cursor.floor_rev)
+            ranges |= missed
     found: dict[str, list[Message]] = {}
     if ranges:
         for message in _messages().filter(ranges).order_by("room_id", "rev")[:size]:

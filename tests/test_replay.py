@@ -383,6 +383,34 @@ def test_a_post_while_the_newest_are_looked_for_is_not_lost(alice, kitchen, monk
     assert reader.bodies == ["edited", "5"]
 
 
+def test_an_old_message_edited_while_the_newest_come_is_not_lost(alice, kitchen):
+    """Its reader may have looked it up in the history meanwhile."""
+    say_much(alice, kitchen, 10)
+    [first] = messaging.replay({kitchen.pk: Cursor(0, limit=6)}, size=3)
+    messaging.edit(alice, kitchen.pk, 1, "edited")
+    rest = [message for page in read_on(kitchen, first.next, size=3) for message in page.messages]
+    assert [(m.seq, m.rev) for m in rest] == [(8, 8), (9, 9), (10, 10), (1, 11)]
+
+
+def test_what_comes_while_the_newest_are_looked_for_leaves_no_hole_in_other_rooms(
+    alice, kitchen, lobby, monkeypatch
+):
+    news = rooms.create(alice, "News")
+    for room in (kitchen, lobby, news):
+        say_much(alice, room, 3)
+    really_look = messaging._newest
+
+    def write_then_look(*args):
+        messaging.edit(alice, kitchen.pk, 1, "edited")
+        say(alice, kitchen, "late")
+        return really_look(*args)
+
+    monkeypatch.setattr(messaging, "_newest", write_then_look)
+    cursors = {kitchen.pk: Cursor(0, limit=0), lobby.pk: Cursor(0), news.pk: Cursor(0)}
+    for page in messaging.replay(cursors, size=5):
+        assert page.room_id == kitchen.pk or len(page.messages) == page.upto
+
+
 # Looking back
 
 
