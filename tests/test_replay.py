@@ -392,6 +392,16 @@ def test_an_old_message_edited_while_the_newest_come_is_not_lost(alice, kitchen)
     assert [(m.seq, m.rev) for m in rest] == [(8, 8), (9, 9), (10, 10), (1, 11)]
 
 
+def test_old_messages_edited_since_a_reset_leave_no_hole_in_other_rooms(alice, kitchen, lobby):
+    say_much(alice, kitchen, 10)
+    [newest] = messaging.replay({kitchen.pk: Cursor(0, limit=1)})
+    for seq in (1, 2, 3, 4):
+        messaging.edit(alice, kitchen.pk, seq, "edited")
+    say_much(alice, lobby, 3)
+    [page] = messaging.replay({kitchen.pk: newest.next, lobby.pk: Cursor(0)}, size=5)
+    assert (seqs(page.messages), page.upto, page.complete) == ([1, 2, 3, 4], 14, True)
+
+
 def test_what_comes_while_the_newest_are_looked_for_leaves_no_hole_in_other_rooms(
     alice, kitchen, lobby, monkeypatch
 ):
