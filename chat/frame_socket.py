@@ -8,12 +8,13 @@ from typing import Any
 from django.utils import timezone
 from msgspec import Raw
 
-from . import conf, frames, messaging, rooms, serializers
+from . import archive, conf, frames, rooms, serializers
 from .announcements import Batch
+from .archive import NEVER, Cursor, Page
 from .authentication import Identity
 from .errors import BadFrame, ChatError, RateLimited
 from .limits import Strikes
-from .messaging import NEVER, Cursor, Draft, Page, Posted
+from .messaging import Draft, Posted
 from .sockets import ASGISend, CloseCode, Socket
 from .worker import Worker
 
@@ -223,7 +224,7 @@ class FrameSocket(Socket):
         limit = request.limit
         while True:
             history = await self._worker.switchboard.read(
-                messaging.history,
+                archive.history,
                 self.identity.user.pk,
                 request.room,
                 before=request.before,

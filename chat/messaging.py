@@ -1,4 +1,4 @@
-"""What is said: post, edit, delete, acknowledge, read, replay, history. Synchronous; no WebSockets.
+"""What is said: post, edit, delete, acknowledge, read. Synchronous; knows no WebSockets.
 
 Every birth, edit and deletion takes the next `rev` of its room under the room's row lock, in the
 transaction that stores it. Hence the order of revs is the order of commits and has no holes, and a
@@ -6,18 +6,18 @@ reader who asks for `rev > cursor` misses nothing.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import blake2b
 from operator import attrgetter
 from uuid import UUID
 
-from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import DatabaseError, IntegrityError, connection, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
 from . import conf
+from .archive import stored_messages
 from .errors import (
     Banned,
     ChatError,
@@ -54,9 +54,6 @@ class Posted:
 
 class RoomBusy(Unavailable):
     """Another transaction holds the room; only whoever may wait should try again at once."""
-
-
-# Writing
 
 
 def post(drafts: Sequence[Draft], *, wait: bool = True) -> list[Posted | ChatError]:
@@ -159,7 +156,7 @@ def _existing(room_ids: Collection[str]) -> set[str]:
 def _known(
     senders: Collection[UserKey], client_ids: Collection[UUID]
 ) -> dict[tuple[UserKey, UUID], Message]:
-    stored = _messages().filter(sender__in=senders, client_id__in=client_ids)
+    stored = stored_messages().filter(sender__in=senders, client_id__in=client_ids)
     return {(message.sender_id, message.client_id): message for message in stored}
 
 
@@ -289,7 +286,7 @@ def _change(
     with transaction.atomic():
         room = _lock([room_id]).first()
         membership = _memberships().filter(room=room, user_id=user.pk).first()
-        message = _messages().filter(room=room, seq=seq).first()
+        message = stored_messages().filter(room=room, seq=seq).first()
         if room is None or membership is None or message is None:
             raise NotFound
         if change(message, room, membership):
@@ -330,169 +327,3 @@ def _advance(cursor: str, head: str, targets: Mapping[int, int]) -> list[Members
         moved = [membership for membership in memberships if membership.moved]
         _store(moved, cursor)
     return memberships
-
-
-# Reading
-
-
-NEVER = 2**63 - 1  # the cursor of a copy that is not of this database, and to be thrown away
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """Where a reader stands in a room: has all up to `rev`.
-
-    `limit`: how many missed messages are wanted at the most; None: all of them.
-    `floor`: of the messages below this place, only what changes after `floor_rev` is wanted.
-    `reset`: the reader's copy of the room is to be thrown away first.
-    """
-
-    rev: int
-    limit: int | None = None
-    floor: int = 0
-    floor_rev: int = 0
-    reset: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Messages of one room in rev order, each in its latest state, from `after` to `upto`."""
-
-    room_id: str
-    messages: Sequence[Message]
-    after: int
-    upto: int
-    complete: bool  # it ends at the head, as that was when it was read
-    reset: bool
-    next: Cursor  # where the reader stands behind it
-
-
-def replay(cursors: Mapping[str, Cursor], size: int = conf.PAGE) -> list[Page]:
-    """The next page of each of these rooms: of as many as fit into `size` messages, one at least.
-
-    Rooms that are gone are left out. Two queries; up to two more for a room that has to be reset.
-    """
-    # The heads before the rows: what is committed between the two belongs to the next page.
-    rooms = Room.objects.in_bulk(list(cursors))
-    asked: dict[str, Cursor] = {}
-    room_left = size
-    for room_id, cursor in cursors.items():
-        if room_id not in rooms:
-            continue
-        start = _start(rooms[room_id], cursor)
-        expected = _at_most(rooms[room_id], start)
-        if asked and expected > room_left:
-            break
-        asked[room_id] = start
-        room_left -= expected
-    found = _missed({room_id: (rooms[room_id], cursor) for room_id, cursor in asked.items()}, size)
-    return [
-        _page(rooms[room_id], cursor, found.get(room_id, []), size)
-        for room_id, cursor in asked.items()
-    ]
-
-
-def _start(room: Room, cursor: Cursor) -> Cursor:
-    """The cursor itself or, if the room cannot be continued from there, one that begins anew."""
-    if cursor.reset:
-        return cursor
-    limit = cursor.limit
-    if cursor.rev > room.rev:  # not of this database
-        return _newest(room, conf.PAGE if limit is None else limit)
-    if cursor.rev < room.first_rev - 1:  # older than what retention kept
-        return _newest(room, room.seq if limit is None else limit)
-    if limit is not None and room.rev - cursor.rev > limit:
-        missed = Message.objects.filter(room=room, rev__gt=cursor.rev)
-        if missed[: limit + 1].count() > limit:
-            return _newest(room, limit)
-    return replace(cursor, limit=None)
-
-
-def _newest(room: Room, limit: int) -> Cursor:
-    floor = max(room.first_seq, room.seq - limit + 1)
-    oldest = Message.objects.filter(room=room, seq__gte=floor).order_by("seq").first()
-    # No message from there on has a rev below the birth of the oldest.
-    start = min(oldest.born - 1, room.rev) if oldest else room.rev
-    return Cursor(start, floor=floor, floor_rev=room.rev, reset=True)
-
-
-def _at_most(room: Room, cursor: Cursor) -> int:
-    below = max(0, room.rev - cursor.floor_rev) if cursor.floor else 0
-    return min(room.rev - cursor.rev, room.seq - cursor.floor + 1 + below)
-
-
-def _missed(asked: Mapping[str, tuple[Room, Cursor]], size: int) -> dict[str, list[Message]]:
-    ranges = Q()
-    for room, cursor in asked.values():
-        if cursor.rev < room.rev:
-            missed = Q(room=room, rev__gt=cursor.rev, rev__lte=room.rev)
-            if cursor.floor:
-                missed &= Q(seq__gte=cursor.floor) | Q(rev__gt=cursor.floor_rev)
-            ranges |= missed
-    found: dict[str, list[Message]] = {}
-    if ranges:
-        for message in _messages().filter(ranges).order_by("room_id", "rev")[:size]:
-            found.setdefault(message.room_id, []).append(message)
-    return found
-
-
-def _page(room: Room, cursor: Cursor, messages: Sequence[Message], size: int) -> Page:
-    complete = len(messages) < size or messages[-1].rev == room.rev
-    upto = room.rev if complete else messages[-1].rev
-    return Page(
-        room_id=room.pk,
-        messages=messages,
-        after=0 if cursor.reset else cursor.rev,
-        upto=upto,
-        complete=complete,
-        reset=cursor.reset,
-        next=replace(cursor, rev=upto, reset=False),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """A piece of a room in seq order."""
-
-    messages: Sequence[Message]
-    more_before: bool
-    more_after: bool
-
-
-def history(
-    user_id: UserKey,
-    room_id: str,
-    *,
-    before: int | None = None,
-    after: int | None = None,
-    around: int | None = None,
-    limit: int = conf.PAGE,
-) -> History:
-    """Messages next to a place (seq) of a room in which the user has a seat, at most `limit`.
-
-    `around` includes the place itself; with no place given, the newest.
-    """
-    room = Room.objects.filter(pk=room_id, memberships__user=user_id).first()
-    if room is None:
-        raise NotFound
-    limit = min(limit, conf.PAGE)
-    end = room.seq + 1
-    if after is not None:
-        low = min(after, end) + 1
-    elif around is not None:
-        low = min(around, end) - limit // 2
-    else:
-        low = (end if before is None else min(before, end)) - limit
-    high = low + limit - 1
-    places = _messages().filter(room=room, seq__gte=low, seq__lte=high)
-    messages = list(places.order_by("seq"))
-    return History(
-        messages,
-        more_before=room.first_seq < min(low, end),
-        more_after=max(high, room.first_seq - 1) < room.seq,
-    )
-
-
-def _messages() -> QuerySet[Message]:
-    sender = F(f"sender__{get_user_model().USERNAME_FIELD}")
-    return Message.objects.annotate(sender_name=sender)  # type: ignore[no-redef]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from . import conf, frames
-from .messaging import History, Page
+from .archive import History, Page
 from .models import Membership, Message
 from .rooms import Seat
 

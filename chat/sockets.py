@@ -15,9 +15,9 @@ from typing import Any
 
 from . import conf, frames
 from .announcements import Batch
+from .archive import Cursor, Page
 from .authentication import Identity
 from .errors import ChatError
-from .messaging import Cursor, Page
 from .rooms import Seat, username
 
 ASGIEvent = MutableMapping[str, Any]

@@ -17,12 +17,12 @@ from typing import ParamSpec, Self, TypeVar
 
 from django.db import DatabaseError
 
-from . import conf, frames, messaging, rooms, serializers
+from . import archive, conf, frames, rooms, serializers
 from .announcements import Announcement, Announcer, Batch, Relay
+from .archive import NEVER, Cursor, Page
 from .authentication import Identity, identify
 from .database import DatabaseThreads, as_chat_error
 from .errors import ChatError, UnknownUser
-from .messaging import NEVER, Cursor, Page
 from .models import Message, opaque_id
 from .pulse import Pulse, epoch, pulse
 from .rooms import Seat, Standing, UserKey
@@ -553,7 +553,7 @@ def _batches(messages: Sequence[Message]) -> list[Batch]:
 
 
 def _pages(cursors: Mapping[str, Cursor]) -> list[tuple[Page, list[bytes]]]:
-    pages = messaging.replay(cursors)
+    pages = archive.replay(cursors)
     return [(page, list(serializers.replay_frames(page))) for page in pages]
 
 

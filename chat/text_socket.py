@@ -11,10 +11,11 @@ from uuid import uuid4
 
 from . import conf, frames, rooms
 from .announcements import Batch
+from .archive import Page
 from .authentication import Identity
 from .errors import Ambiguous, BadFrame, ChatError, NotFound, RateLimited, TooLarge, UnknownUser
 from .limits import Strikes
-from .messaging import Draft, Page, Posted
+from .messaging import Draft, Posted
 from .models import Room
 from .sockets import ASGISend, CloseCode, Socket
 from .worker import Worker

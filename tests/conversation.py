@@ -9,9 +9,10 @@ from uuid import UUID, uuid4
 from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 
-from chat import conf, messaging, rooms
+from chat import archive, conf, messaging, rooms
+from chat.archive import Cursor, Page
 from chat.errors import ChatError
-from chat.messaging import Cursor, Draft, Page, Posted
+from chat.messaging import Draft, Posted
 from chat.models import Membership, Message, Room
 
 T = TypeVar("T")
@@ -72,7 +73,7 @@ def read_on(room: Room, cursor: Cursor | None = None, size: int = conf.PAGE) -> 
     cursor = cursor or Cursor(0)
     pages: list[Page] = []
     while not pages or not pages[-1].complete:
-        [page] = messaging.replay({room.pk: cursor}, size)
+        [page] = archive.replay({room.pk: cursor}, size)
         pages.append(page)
         cursor = page.next
     return pages
@@ -87,7 +88,7 @@ class Reader:
         self._room = room
 
     def read_a_page(self, size: int = conf.PAGE) -> Page:
-        [page] = messaging.replay({self._room.pk: self.cursor}, size)
+        [page] = archive.replay({self._room.pk: self.cursor}, size)
         if page.reset:
             self.latest.clear()
         else:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from chat import conf, errors, frames, messaging
+from chat import archive, conf, errors, frames, messaging
 from chat.models import Membership, Message
 from tests.conversation import say
 from tests.failures import meanwhile, unwritable_database
@@ -286,7 +286,7 @@ async def provoke_storage_full(page: Browser, kitchen: str) -> dict[str, Any]:
 
 
 async def provoke_internal(page: Browser, kitchen: str) -> dict[str, Any]:
-    with patch.object(messaging, "history", our_mistake):
+    with patch.object(archive, "history", our_mistake):
         return await page.ask("history", room=kitchen)
 
 

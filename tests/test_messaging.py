@@ -10,7 +10,8 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from chat import messaging, rooms
+from chat import archive, messaging, rooms
+from chat.archive import Cursor
 from chat.errors import (
     Empty,
     Forbidden,
@@ -20,7 +21,7 @@ from chat.errors import (
     NotFound,
     TooLong,
 )
-from chat.messaging import Cursor, Posted, RoomBusy
+from chat.messaging import Posted, RoomBusy
 from chat.models import Membership, Message, Room
 from tests.conversation import (
     at_once,
@@ -499,7 +500,7 @@ def test_whoever_manages_a_feed_no_longer_cannot_write_through_an_edit(bob, news
 
 def test_everybody_in_a_feed_reads_it(alice, charlie, news):
     say(alice, news, "Hello")
-    assert bodies(messaging.history(charlie.pk, news.pk).messages) == ["Hello"]
+    assert bodies(archive.history(charlie.pk, news.pk).messages) == ["Hello"]
 
 
 # An outsider finds nothing
@@ -524,7 +525,7 @@ def test_an_outsider_cannot_delete(alice, charlie, kitchen):
 
 def test_an_outsider_cannot_look_back(charlie, kitchen):
     with pytest.raises(NotFound):
-        messaging.history(charlie.pk, kitchen.pk)
+        archive.history(charlie.pk, kitchen.pk)
 
 
 def test_whoever_was_removed_cannot_change_what_they_said(alice, bob, kitchen):
@@ -546,8 +547,8 @@ def test_a_room_that_is_not_there_is_not_found_either(alice, room_id):
     with pytest.raises(NotFound):
         messaging.delete(alice, room_id, 1)
     with pytest.raises(NotFound):
-        messaging.history(alice.pk, room_id)
-    assert messaging.replay({room_id: Cursor(0)}) == []
+        archive.history(alice.pk, room_id)
+    assert archive.replay({room_id: Cursor(0)}) == []
 
 
 def test_an_outsider_learns_nothing_from_the_order_of_checks(charlie, kitchen):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chat import messaging, rooms
+from chat import archive, messaging, rooms
 from chat.models import Room
 from tests.conftest import token, user
 from tests.conversation import say, say_much, seat_of
@@ -308,7 +308,7 @@ class FrayedWire(ASGIWire):
 async def test_wherever_the_connection_is_cut_nothing_is_missed(
     quick_cursors, application, tokens, alice, bob, kitchen, cut, pongs, monkeypatch
 ):
-    monkeypatch.setattr(messaging, "replay", partial(messaging.replay, size=2))
+    monkeypatch.setattr(archive, "replay", partial(archive.replay, size=2))
     expected = ["1", "2", "3", "4", "5"]
     await meanwhile(say_much, alice, kitchen, len(expected))
     wire = await FrayedWire(application, tokens["bob"], lines=cut, pongs=pongs).connect()

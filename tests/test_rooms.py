@@ -11,9 +11,9 @@ from django.contrib.auth.models import update_last_login
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from chat import conf, messaging, rooms
+from chat import archive, conf, messaging, rooms
+from chat.archive import Cursor
 from chat.errors import BadFrame, Forbidden, NotFound, UnknownUser
-from chat.messaging import Cursor
 from chat.models import Access, Membership, Room
 from tests.conftest import user
 from tests.conversation import (
@@ -144,7 +144,7 @@ def test_the_first_message_of_a_direct_room_waits_for_both(alice, bob):
     say(alice, room, "Hello")
     for person in (alice, bob):
         cursor = Cursor(seat_of(person, room).delivered_rev)
-        [page] = messaging.replay({room.pk: cursor})
+        [page] = archive.replay({room.pk: cursor})
         assert bodies(page.messages) == ["Hello"]
 
 

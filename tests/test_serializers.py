@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from chat import conf, messaging, rooms, serializers
-from chat.messaging import Cursor, History, Page
+from chat import archive, conf, messaging, rooms, serializers
+from chat.archive import Cursor, History, Page
 from chat.models import Message
 from tests.conversation import draft, post, read_on, say, say_much, seat_of
 
@@ -205,6 +205,6 @@ def test_a_piece_of_history_as_clients_see_it():
 def test_history_and_replay_show_a_message_alike(alice, kitchen):
     say(alice, kitchen, "Hello")
     [replayed] = read_on(kitchen)[0].messages
-    [looked_up] = messaging.history(alice.pk, kitchen.pk).messages
+    [looked_up] = archive.history(alice.pk, kitchen.pk).messages
     assert serializers.message_frame(replayed) == serializers.message_frame(looked_up)
     assert serializers.message_frame(replayed).sender == "alice"

@@ -29,7 +29,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from chat import conf, cursors, messaging, rooms, switchboard
+from chat import archive, conf, cursors, rooms, switchboard
 from chat.models import Access, Membership, Message, Room, Token
 from chat.worker import Worker
 from tests.checker import findings
@@ -345,7 +345,7 @@ class Chat(RuleBasedStateMachine):
         if not deletes:
             self.spoken += 1
             frame |= {"type": "edit", "body": f"{self.spoken} edited"}
-            self.record(Edited(device.client.device, room, seq, frame["body"]))
+        self.record(Edited(device.client.device, room, seq, frame.get("body")))
         self.step(device.page.send(frame))
 
     @rule(choice=devices, which=numbers)
@@ -441,7 +441,7 @@ class Chat(RuleBasedStateMachine):
         self.run(self.all_caught_up(heads))
         self.note_cursors()
         self.history += [Settled(label) for label in self.devices]
-        rows = [_row(message) for message in messaging._messages()]
+        rows = [_row(message) for message in archive.stored_messages()]
         assert findings(self.history, rows, heads) == []
         for name in USERS:
             self.check_a_fresh_fetch(name, rows)
@@ -518,11 +518,11 @@ def test_whatever_they_do_nothing_is_lost(monkeypatch: Any, settings: Any) -> No
     monkeypatch.setattr(conf, "PAGE", 5)
     monkeypatch.setattr(conf, "WINDOW", 10)
     monkeypatch.setattr(conf, "OUTBOX_BYTES", 4_000)
-    monkeypatch.setattr(messaging.replay, "__defaults__", (5,))
+    monkeypatch.setattr(archive.replay, "__defaults__", (5,))
     monkeypatch.setattr(
-        messaging.history,
+        archive.history,
         "__kwdefaults__",
-        {**(messaging.history.__kwdefaults__ or {}), "limit": 5},
+        {**(archive.history.__kwdefaults__ or {}), "limit": 5},
     )
     profile = PROFILES[os.environ.get("HYPOTHESIS_PROFILE", "default")]
     quiet = {"deadline": None, "suppress_health_check": list(HealthCheck)}

@@ -5,8 +5,8 @@ from threading import Event
 
 import pytest
 
-from chat import conf, messaging, rooms
-from chat.messaging import NEVER, Cursor, History
+from chat import archive, conf, messaging, rooms
+from chat.archive import NEVER, Cursor, History
 from chat.models import Message, Room
 from tests.conversation import (
     Reader,
@@ -55,13 +55,13 @@ def test_a_page_has_two_hundred_messages(alice, kitchen):
 
 def test_whoever_has_missed_nothing_gets_a_page_that_is_complete_and_empty(alice, kitchen):
     say_much(alice, kitchen, 3)
-    [page] = messaging.replay({kitchen.pk: Cursor(3)})
+    [page] = archive.replay({kitchen.pk: Cursor(3)})
     assert (page.messages, page.after, page.upto) == ([], 3, 3)
     assert (page.complete, page.reset) == (True, False)
 
 
 def test_a_room_in_which_nothing_was_said_is_complete_at_once(kitchen):
-    [page] = messaging.replay({kitchen.pk: Cursor(0)})
+    [page] = archive.replay({kitchen.pk: Cursor(0)})
     assert (page.messages, page.after, page.upto, page.complete) == ([], 0, 0, True)
 
 
@@ -91,7 +91,7 @@ def test_superseded_revs_are_missing_but_leave_no_hole(alice, kitchen):
 def test_a_full_page_of_a_room_with_superseded_revs_is_complete_at_the_head(alice, kitchen):
     say(alice, kitchen, "one", "two")
     messaging.edit(alice, kitchen.pk, 1, "uno")
-    [page] = messaging.replay({kitchen.pk: Cursor(0)}, size=2)
+    [page] = archive.replay({kitchen.pk: Cursor(0)}, size=2)
     assert (revs(page.messages), page.upto, page.complete) == ([2, 3], 3, True)
 
 
@@ -115,7 +115,7 @@ def test_a_replayed_message_tells_the_name_of_its_sender(alice, bob, kitchen):
 def test_many_rooms_are_replayed_in_one_call(alice, kitchen, lobby):
     say(alice, kitchen, "one", "two")
     say(alice, lobby, "three")
-    pages = messaging.replay({kitchen.pk: Cursor(1), lobby.pk: Cursor(0)})
+    pages = archive.replay({kitchen.pk: Cursor(1), lobby.pk: Cursor(0)})
     assert [(page.room_id, bodies(page.messages)) for page in pages] == [
         (kitchen.pk, ["two"]),
         (lobby.pk, ["three"]),
@@ -128,7 +128,7 @@ def test_a_call_takes_as_many_rooms_as_fit_into_a_page(alice, kitchen, lobby):
     for room, count in ((kitchen, 2), (lobby, 3), (news, 1)):
         say_much(alice, room, count)
     cursors = {room.pk: Cursor(0) for room in (kitchen, lobby, news)}
-    pages = messaging.replay(cursors, size=5)
+    pages = archive.replay(cursors, size=5)
     assert [(page.room_id, len(page.messages)) for page in pages] == [
         (kitchen.pk, 2),
         (lobby.pk, 3),
@@ -138,7 +138,7 @@ def test_a_call_takes_as_many_rooms_as_fit_into_a_page(alice, kitchen, lobby):
 
 def test_rooms_without_news_come_along_for_nothing(alice, kitchen, lobby):
     say_much(alice, kitchen, 5)
-    pages = messaging.replay({kitchen.pk: Cursor(0), lobby.pk: Cursor(0)}, size=5)
+    pages = archive.replay({kitchen.pk: Cursor(0), lobby.pk: Cursor(0)}, size=5)
     assert [len(page.messages) for page in pages] == [5, 0]
 
 
@@ -146,24 +146,24 @@ def test_a_room_too_large_for_a_page_does_not_stop_the_ones_before_it(alice, kit
     say_much(alice, kitchen, 1)
     say_much(alice, lobby, 9)
     cursors = {kitchen.pk: Cursor(0), lobby.pk: Cursor(0)}
-    [page] = messaging.replay(cursors, size=5)
+    [page] = archive.replay(cursors, size=5)
     assert page.room_id == kitchen.pk
     del cursors[kitchen.pk]
-    [page] = messaging.replay(cursors, size=5)
+    [page] = archive.replay(cursors, size=5)
     assert (page.room_id, len(page.messages), page.complete) == (lobby.pk, 5, False)
 
 
 def test_three_hundred_rooms_are_replayed_in_order(alice):
     ids = [rooms.create(alice, f"Room {n}").pk for n in range(300)]
     messaging.post([draft(alice, Room(id=room_id)) for room_id in ids])
-    pages = messaging.replay(dict.fromkeys(ids, Cursor(0)))
+    pages = archive.replay(dict.fromkeys(ids, Cursor(0)))
     assert [page.room_id for page in pages] == ids[: conf.PAGE]
     assert all(page.complete and len(page.messages) == 1 for page in pages)
 
 
 def test_a_room_that_is_gone_is_left_out(alice, kitchen):
     say(alice, kitchen, "Hello")
-    [page] = messaging.replay({"nowhere": Cursor(0), kitchen.pk: Cursor(0)})
+    [page] = archive.replay({"nowhere": Cursor(0), kitchen.pk: Cursor(0)})
     assert page.room_id == kitchen.pk
 
 
@@ -194,14 +194,14 @@ def test_whoever_reads_while_others_write_misses_nothing(alice, bob, kitchen):
 
 def once_the_heads_are_read(monkeypatch, write):
     """Have something written after a replay has read the heads and before it reads the rows."""
-    really_read_rows = messaging._missed
+    really_read_rows = archive._missed
 
     def write_then_read_rows(*args):
-        monkeypatch.setattr(messaging, "_missed", really_read_rows)
+        monkeypatch.setattr(archive, "_missed", really_read_rows)
         write()
         return really_read_rows(*args)
 
-    monkeypatch.setattr(messaging, "_missed", write_then_read_rows)
+    monkeypatch.setattr(archive, "_missed", write_then_read_rows)
 
 
 def test_an_edit_between_head_and_rows_comes_with_the_next_page(alice, kitchen, monkeypatch):
@@ -307,7 +307,7 @@ def test_a_limit_larger_than_a_page_takes_several(alice, kitchen):
 
 def test_a_limit_is_asked_once_and_not_at_every_page(alice, kitchen):
     say_much(alice, kitchen, 6)
-    [first] = messaging.replay({kitchen.pk: Cursor(0, limit=6)}, size=3)
+    [first] = archive.replay({kitchen.pk: Cursor(0, limit=6)}, size=3)
     say_much(alice, kitchen, 10)
     assert not any(page.reset for page in read_on(kitchen, first.next))
 
@@ -386,7 +386,7 @@ def test_a_post_while_the_newest_are_looked_for_is_not_lost(alice, kitchen, monk
 def test_an_old_message_edited_while_the_newest_come_is_not_lost(alice, kitchen):
     """Its reader may have looked it up in the history meanwhile."""
     say_much(alice, kitchen, 10)
-    [first] = messaging.replay({kitchen.pk: Cursor(0, limit=6)}, size=3)
+    [first] = archive.replay({kitchen.pk: Cursor(0, limit=6)}, size=3)
     messaging.edit(alice, kitchen.pk, 1, "edited")
     rest = [message for page in read_on(kitchen, first.next, size=3) for message in page.messages]
     assert [(m.seq, m.rev) for m in rest] == [(8, 8), (9, 9), (10, 10), (1, 11)]
@@ -394,11 +394,11 @@ def test_an_old_message_edited_while_the_newest_come_is_not_lost(alice, kitchen)
 
 def test_old_messages_edited_since_a_reset_leave_no_hole_in_other_rooms(alice, kitchen, lobby):
     say_much(alice, kitchen, 10)
-    [newest] = messaging.replay({kitchen.pk: Cursor(0, limit=1)})
+    [newest] = archive.replay({kitchen.pk: Cursor(0, limit=1)})
     for seq in (1, 2, 3, 4):
         messaging.edit(alice, kitchen.pk, seq, "edited")
     say_much(alice, lobby, 3)
-    [page] = messaging.replay({kitchen.pk: newest.next, lobby.pk: Cursor(0)}, size=5)
+    [page] = archive.replay({kitchen.pk: newest.next, lobby.pk: Cursor(0)}, size=5)
     assert (seqs(page.messages), page.upto, page.complete) == ([1, 2, 3, 4], 14, True)
 
 
@@ -408,16 +408,16 @@ def test_what_comes_while_the_newest_are_looked_for_leaves_no_hole_in_other_room
     news = rooms.create(alice, "News")
     for room in (kitchen, lobby, news):
         say_much(alice, room, 3)
-    really_look = messaging._newest
+    really_look = archive._newest
 
     def write_then_look(*args):
         messaging.edit(alice, kitchen.pk, 1, "edited")
         say(alice, kitchen, "late")
         return really_look(*args)
 
-    monkeypatch.setattr(messaging, "_newest", write_then_look)
+    monkeypatch.setattr(archive, "_newest", write_then_look)
     cursors = {kitchen.pk: Cursor(0, limit=0), lobby.pk: Cursor(0), news.pk: Cursor(0)}
-    for page in messaging.replay(cursors, size=5):
+    for page in archive.replay(cursors, size=5):
         assert page.room_id == kitchen.pk or len(page.messages) == page.upto
 
 
@@ -460,7 +460,7 @@ def ten(alice, kitchen):
 def test_history_shows_a_piece_and_whether_there_is_more(
     bob, ten, place, found, more_before, more_after
 ):
-    history = messaging.history(bob.pk, ten.pk, **place, limit=3)
+    history = archive.history(bob.pk, ten.pk, **place, limit=3)
     assert seqs(history.messages) == found
     assert (history.more_before, history.more_after) == (more_before, more_after)
 
@@ -470,26 +470,26 @@ def test_an_empty_room_has_an_empty_history(bob, kitchen, place):
     nothing = History([], more_before=False, more_after=False)
     for seq in (0, 1, 2, HUGE):
         for limit in (1, 2, 200, HUGE):
-            assert messaging.history(bob.pk, kitchen.pk, **{place: seq}, limit=limit) == nothing
+            assert archive.history(bob.pk, kitchen.pk, **{place: seq}, limit=limit) == nothing
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 4, 9, 10])
 def test_around_a_place_is_always_the_place_itself(bob, ten, limit):
     for seq in range(1, 11):
-        found = seqs(messaging.history(bob.pk, ten.pk, around=seq, limit=limit).messages)
+        found = seqs(archive.history(bob.pk, ten.pk, around=seq, limit=limit).messages)
         assert seq in found
         assert len(found) <= limit
 
 
 def test_history_is_never_longer_than_a_page(alice, kitchen):
     say_much(alice, kitchen, conf.PAGE + 1)
-    assert len(messaging.history(alice.pk, kitchen.pk, limit=HUGE).messages) == conf.PAGE
+    assert len(archive.history(alice.pk, kitchen.pk, limit=HUGE).messages) == conf.PAGE
 
 
 def test_history_goes_back_piece_by_piece_to_the_beginning(bob, ten):
     found, before, more = [], 11, True
     while more:
-        history = messaging.history(bob.pk, ten.pk, before=before, limit=4)
+        history = archive.history(bob.pk, ten.pk, before=before, limit=4)
         found = [*seqs(history.messages), *found]
         before, more = found[0], history.more_before
     assert found == list(range(1, 11))
@@ -497,14 +497,14 @@ def test_history_goes_back_piece_by_piece_to_the_beginning(bob, ten):
 
 def test_history_shows_messages_in_their_places_however_late_they_were_edited(alice, ten):
     messaging.edit(alice, ten.pk, 2, "edited")
-    history = messaging.history(alice.pk, ten.pk, limit=10)
+    history = archive.history(alice.pk, ten.pk, limit=10)
     assert seqs(history.messages) == list(range(1, 11))
     assert history.messages[1].body == "edited"
 
 
 def test_history_begins_where_retention_has_left_something(bob, ten):
     purge(ten, below=5)
-    history = messaging.history(bob.pk, ten.pk, before=7, limit=10)
+    history = archive.history(bob.pk, ten.pk, before=7, limit=10)
     assert seqs(history.messages) == [5, 6]
     assert not history.more_before
 
@@ -512,7 +512,7 @@ def test_history_begins_where_retention_has_left_something(bob, ten):
 def test_a_newcomer_may_look_back(alice, charlie, kitchen):
     say(alice, kitchen, "before your time")
     rooms.add(alice, kitchen.pk, charlie)
-    assert bodies(messaging.history(charlie.pk, kitchen.pk).messages) == ["before your time"]
+    assert bodies(archive.history(charlie.pk, kitchen.pk).messages) == ["before your time"]
 
 
 # It costs the same in a large room
@@ -521,16 +521,16 @@ def test_a_newcomer_may_look_back(alice, charlie, kitchen):
 def test_a_replay_takes_two_queries_in_a_small_and_in_a_large_room(alice, kitchen, station):
     say(alice, kitchen, "Hello")
     cursors = {kitchen.pk: Cursor(0), station.pk: Cursor(200)}
-    assert queries(lambda: messaging.replay({kitchen.pk: Cursor(0)})) == 2
-    assert queries(lambda: messaging.replay({station.pk: Cursor(0)})) == 2
-    assert queries(lambda: messaging.replay(cursors)) == 2
+    assert queries(lambda: archive.replay({kitchen.pk: Cursor(0)})) == 2
+    assert queries(lambda: archive.replay({station.pk: Cursor(0)})) == 2
+    assert queries(lambda: archive.replay(cursors)) == 2
 
 
 def test_a_reset_takes_at_most_two_queries_more(alice, station):
-    assert queries(lambda: messaging.replay({station.pk: Cursor(0, limit=5)})) == 4
+    assert queries(lambda: archive.replay({station.pk: Cursor(0, limit=5)})) == 4
 
 
 def test_history_takes_two_queries_in_a_small_and_in_a_large_room(alice, kitchen, station):
     say(alice, kitchen, "Hello")
     for room in (kitchen, station):
-        assert queries(lambda room=room: messaging.history(alice.pk, room.pk)) == 2
+        assert queries(lambda room=room: archive.history(alice.pk, room.pk)) == 2
