@@ -83,7 +83,7 @@ def _lost(history: Sequence[Event], rows: Sequence[Row]) -> Iterator[str]:
 def _phantoms(history: Sequence[Event]) -> Iterator[str]:
     said: set[tuple[str | None, str, str]] = set()
     bodies: dict[tuple[str | None, str], set[str | None]] = defaultdict(lambda: {None})
-    edits: dict[tuple[str, int], set[str]] = defaultdict(set)
+    edits: dict[tuple[str, int], set[str | None]] = defaultdict(set)
     for event in history:
         match event:
             case Sent(device=device, room=room, id=id, body=body):
@@ -127,6 +127,9 @@ def _holes_in_revs(
             yield f"I4 {room}: its places are not 1 to {head.seq}"
         if len(revs) < len(there) or max(revs, default=0) != head.rev:
             yield f"I4 {room}: the revs of its messages do not end, once each, at {head.rev}"
+        changes = sum(isinstance(event, Edited) and event.room == room for event in history)
+        if head.rev > len(revs | {row.born for row in there}) + changes:
+            yield f"I4 {room}: some revs up to {head.rev} were never issued"
         if any(a.born >= b.born for a, b in pairwise(there)):
             yield f"I4 {room}: its messages were not born in their order"
     what: dict[tuple[str, int], Told] = {}
@@ -211,7 +214,7 @@ def _seen(row: Row) -> Told:
 
 
 def _cursors(history: Sequence[Event], heads: Mapping[str, Head]) -> Iterator[str]:
-    reached: dict[tuple[str, str], int] = defaultdict(int)  # by any device of the user
+    reached: dict[tuple[str, str], int] = {}  # by any device of the user
     stored: dict[tuple[str, str], Stored] = {}
     for event in history:
         match event:
@@ -219,17 +222,19 @@ def _cursors(history: Sequence[Event], heads: Mapping[str, Head]) -> Iterator[st
                 Entered(device=device, room=room, rev=rev)
                 | Applied(device=device, room=room, upto=rev)
             ):
-                reached[user_of(device), room] = max(reached[user_of(device), room], rev)
+                key = (user_of(device), room)
+                reached[key] = max(reached.get(key, 0), rev)
+            case Admitted(user=user, room=room):
+                reached[user, room] = 2**63  # a new member begins at the head
             case Stored(user=user, room=room):
                 before = stored.get((user, room), event)
                 if event.delivered_rev < before.delivered_rev or event.read_seq < before.read_seq:
                     yield f"I9 went back, from {before}: {event}"
+                if event.delivered_rev > reached.get((user, room), 2**63):
+                    yield f"I9 counted as delivered, but no device got it: {event}"
+                if event.delivered_rev > heads[room].rev or event.read_seq > heads[room].seq:
+                    yield f"I9 beyond {heads[room]}: {event}"
                 stored[user, room] = event
-    for (user, room), last in stored.items():
-        if last.delivered_rev > heads[room].rev or last.read_seq > heads[room].seq:
-            yield f"I9 beyond {heads[room]}: {last}"
-        if (user, room) in reached and last.delivered_rev > reached[user, room]:
-            yield f"I9 counted as delivered, but no device got it: {last}"
 
 
 def _seen_by_outsiders(history: Sequence[Event]) -> Iterator[str]:

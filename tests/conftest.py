@@ -1,6 +1,8 @@
 """Alice and bob share a kitchen; charlie may not see it."""
 
-from collections.abc import AsyncIterator
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -13,6 +15,7 @@ from chat.consumers import ChatConsumer
 from chat.models import Room
 from chat.worker import Worker
 from tests.conversation import crowd, say_much
+from tests.servers import Server, environment, manage
 
 PASSWORD = "demo"
 
@@ -128,3 +131,28 @@ def serve(worker: Worker) -> Any:
         await consumer({**scope, "worker": worker}, receive, send)
 
     return application
+
+
+# With real servers, which have the demo's users, rooms and messages
+
+
+@pytest.fixture(scope="session")
+def demo_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("demo")
+    manage(environment(home), "migrate")
+    manage(environment(home), "demo")
+    return home / "db.sqlite3"
+
+
+@pytest.fixture
+def server_env(demo_database: Path, tmp_path: Path) -> dict[str, str]:
+    """Of servers that share a database of this test's own."""
+    shutil.copy(demo_database, tmp_path)
+    return environment(tmp_path)
+
+
+@pytest.fixture
+def server(server_env: dict[str, str], tmp_path: Path) -> Iterator[Server]:
+    with Server(tmp_path / "server.log", server_env) as server:
+        yield server
+    assert "Traceback" not in server.log.read_text()

@@ -28,6 +28,10 @@ class Closed(Exception):
         self.code = code
 
 
+class Interrupted(AssertionError):
+    """The connection ended while somebody waited for something to come over it."""
+
+
 class Refused(Exception):
     """The handshake was answered by HTTP 403."""
 
@@ -149,9 +153,11 @@ class NetworkWire:
         *,
         headers: dict[str, str] | None = None,
         subprotocols: Sequence[str] = ("chat.v1.json",),
+        **options: Any,
     ) -> None:
         self._handshake = connect(
             url,
+            **options,
             additional_headers=headers,
             subprotocols=[Subprotocol(name) for name in subprotocols] or None,
             compression=None,
@@ -190,6 +196,10 @@ class NetworkWire:
     async def close(self) -> None:
         if self._socket is not None:
             await self._socket.close()
+
+    def cut(self) -> None:
+        """End it without a word."""
+        self.socket.transport.abort()
 
 
 def _closed(error: ConnectionClosed) -> Closed:
@@ -247,7 +257,7 @@ class Browser:
                 if self._reader is not None and self._reader.done():
                     if (error := self._reader.exception()) is not None:
                         raise error
-                    raise AssertionError(f"closed while waiting: {self.closed}")
+                    raise Interrupted(f"closed while waiting: {self.closed}")
                 self._changed.clear()
                 await self._changed.wait()
         return value

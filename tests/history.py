@@ -34,12 +34,12 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """A device asked to give a message another body, with whatever success."""
+    """A device asked to give a message another body, or none, with whatever success."""
 
     device: str
     room: str
     seq: int
-    body: str
+    body: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,24 +112,35 @@ class Server:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def memory(self) -> int:
+        """Resident, in bytes."""
+        assert self.process is not None
+        pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
     def request(
-        self, method: str, path: str, body: Any = None, timeout: float = PATIENCE
+        self, method: str, path: str, body: Any = None, token: str = "", timeout: float = PATIENCE
     ) -> tuple[int, bytes]:
+        headers = {"Content-Type": "application/json"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
-            connection.request(method, path, json.dumps(body), {"Content-Type": "application/json"})
+            connection.request(method, path, json.dumps(body), headers)
             answer = connection.getresponse()
             return answer.status, answer.read()
         finally:
             connection.close()
 
     def token(self, username: str, password: str = "demo") -> str:
-        status, body = self.request(
-            "POST", "/api/token", {"username": username, "password": password}
-        )
-        assert status == 200, body
-        token: str = json.loads(body)["token"]
+        token: str = self.post("/api/token", {"username": username, "password": password})["token"]
         return token
+
+    def post(self, path: str, body: Any, token: str = "") -> Any:
+        """Ask the API for something that works."""
+        status, answer = self.request("POST", path, body, token)
+        assert status in (200, 201), answer
+        return json.loads(answer)
 
     def wire(self, token: str, **options: Any) -> NetworkWire:
         headers = {"Authorization": f"Bearer {token}"}
