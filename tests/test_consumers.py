@@ -207,6 +207,7 @@ async def test_a_new_epoch_sends_everybody_away_to_come_back(impatient, applicat
         browser(application, tokens["alice"]) as alice,
         browser(application, tokens["bob"], resume=False) as silent,
     ):
+        await silent.ask("ping")  # it is in
         await meanwhile(pulse.new_epoch)
         for page in (alice, silent):
             bye = await page.says_goodbye()
