@@ -146,7 +146,7 @@ class FrameSocket(Socket):
 
     async def _resume(self, request: frames.Resume) -> None:
         switchboard = self._worker.switchboard
-        epoch = await switchboard.epoch()
+        epoch = await self._worker.watch.epoch()
         stale = request.epoch not in (None, epoch)
         if not self.resumed:
             self._welcome(epoch)

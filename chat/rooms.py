@@ -120,8 +120,8 @@ def standing(user_id: UserKey, room_ids: Collection[str] | None = None) -> Stand
 def _seat_of(membership: Membership, members: int, fellows: Sequence[Fellow]) -> Seat:
     peer = None
     if membership.room.kind == Room.Kind.DIRECT:
-        others = [f.username for f in fellows if f.user_id != membership.user_id]
-        peer = others[0] if others else fellows[0].username
+        others_first = sorted(fellows, key=lambda f: f.user_id == membership.user_id)
+        peer = next((fellow.username for fellow in others_first), None)
     return Seat(membership, members, tuple(fellows), peer)
 
 

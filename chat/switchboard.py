@@ -8,23 +8,19 @@ could not see the database are all the same case.
 
 import asyncio
 import logging
-import random
-import time
 from collections import deque
-from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ParamSpec, Self, TypeVar
 
 from django.db import DatabaseError
 
-from . import archive, conf, frames, rooms, serializers
+from . import archive, conf, frames, serializers
 from .announcements import Announcement, Announcer, Batch, Relay
 from .archive import NEVER, Cursor, Page
-from .authentication import Identity, identify
 from .database import DatabaseThreads, as_chat_error
-from .errors import ChatError, UnknownUser
-from .models import Message, opaque_id
-from .pulse import Pulse, epoch, pulse
+from .errors import ChatError
+from .models import Message
 from .rooms import Seat, Standing, UserKey
 from .sockets import CloseCode, Socket
 
@@ -32,9 +28,7 @@ logger = logging.getLogger(__name__)
 
 READERS = 4  # threads
 HEAL_AFTER = 0.02  # seconds in which a late announcement may still fit
-CHECK_EVERY = 1.0  # seconds, with jitter
-BLIND_AFTER = 5.0  # seconds without a look at the database until nothing may be shown
-TOO_SLOW_AFTER = 30.0  # seconds in which a client has read nothing of what waits for it
+RETRY_AFTER = 1.0  # seconds until a read that failed is tried again
 RECENT_BYTES = 256 * 1024  # of a room's last batches, to meet a head that moves on
 
 UNKNOWN = -1  # head of a room in which nobody has been live yet
@@ -89,31 +83,22 @@ class UserHere:
 class Switchboard:
     """One per worker. All of it happens in one event loop; only reading is done on threads."""
 
-    def __init__(self) -> None:
-        self._announcer = Announcer(opaque_id(), self._hear)
+    def __init__(self, announcer: Announcer) -> None:
+        self.users: dict[str, UserHere] = {}  # by the key's text
+        self._announcer = announcer
         self._threads = DatabaseThreads("reader", READERS)
-        self._epoch: str | None = None
         self._rooms: dict[str, RoomHere] = {}
-        self._users: dict[str, UserHere] = {}  # by the key's text
         self._dirty: dict[str, int] = {}  # rooms to be healed, and up to where at least
         self._healer: asyncio.Task[None] | None = None
-        self._refreshing: set[str] = set()
-        self._seen_at = time.monotonic()  # the last look at the database
         self._sighted = asyncio.Event()
         self._sighted.set()
-        self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        await self._announcer.__aenter__()
-        self._start(self._check_forever())
-        self._start(self._tend_forever())
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._announcer.__aexit__()
+        if self._healer is not None:
+            self._healer.cancel()
         await self._threads.close()
 
     async def read(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -124,28 +109,16 @@ class Switchboard:
             logger.warning("Cannot read: %s", error)
             raise as_chat_error(error) from error
 
-    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
     # Who is here
-
-    async def epoch(self) -> str:
-        """Which life of the database this worker shows."""
-        if self._epoch is None:
-            self._epoch = await self.read(epoch)
-        return self._epoch
 
     def connections(self, socket: Socket) -> int:
         """How many sockets this one's user has here."""
-        here = self._users.get(socket.user_key)
+        here = self.users.get(socket.user_key)
         return len(here.sockets) if here else 0
 
     def register(self, socket: Socket, standing: Standing) -> None:
         """Let a socket into its user's rooms, behind in all of them."""
-        here = self._users.setdefault(
+        here = self.users.setdefault(
             socket.user_key, UserHere(socket.identity.user.pk, standing.version)
         )
         here.sockets.add(socket)
@@ -157,11 +130,11 @@ class Switchboard:
         """Forget a socket, however its connection ended. Forgetting twice does no harm."""
         for room_id in list(socket.seats):
             self._unseat(socket, room_id)
-        here = self._users.get(socket.user_key)
+        here = self.users.get(socket.user_key)
         if here is not None:
             here.sockets.discard(socket)
             if not here.sockets:
-                del self._users[socket.user_key]
+                del self.users[socket.user_key]
 
     def dismiss(self, socket: Socket, code: CloseCode, retry_after_ms: int | None = None) -> None:
         """Forget a socket and close it; it sees nothing more."""
@@ -218,22 +191,21 @@ class Switchboard:
         if relays:
             self._announcer.announce(relays=relays)
 
-    def _hear(self, announcement: Announcement) -> None:
+    def hear(self, announcement: Announcement) -> None:
+        """Show what another worker announces."""
         for batch in announcement.batches:
             self._fan_out(batch)
         for relay in announcement.relays:
             self._pass_on(relay)
-        for user_key in announcement.users:
-            self._refresh_soon(user_key)
 
     def _pass_on(self, relay: Relay) -> None:
-        if not self._sighted.is_set():
+        if self.is_blind:
             return
         if relay.user is None:
-            listeners = self._in_room(relay.room_id)
+            listeners = self.sockets(relay.room_id)
         else:
-            here = self._users.get(relay.user)
-            listeners = here.sockets if here else ()
+            here = self.users.get(relay.user)
+            listeners = list(here.sockets) if here else []
         for socket in listeners:
             if relay.room_id in socket.seats and socket.resumed and not socket.full:
                 socket.relay(relay.line)
@@ -250,7 +222,7 @@ class Switchboard:
                 self._show_batch(here, follower)
         else:
             here.early[batch.after] = batch
-            self._mark_dirty(batch.room_id, batch.upto)
+            self.heal_soon(batch.room_id, batch.upto)
 
     def _show_batch(self, here: RoomHere, batch: Batch) -> None:
         self._spare_slow_readers(here)
@@ -295,7 +267,7 @@ class Switchboard:
                 try:
                     await self._read_on(socket)
                 except ChatError:
-                    await asyncio.sleep(CHECK_EVERY)
+                    await asyncio.sleep(RETRY_AFTER)
             socket.caught_up()
         except Exception:
             logger.exception("Cannot replay")
@@ -306,7 +278,7 @@ class Switchboard:
     async def _read_on(self, socket: Socket) -> None:
         asked = dict(socket.behind)
         pages = await self.read(_pages, asked)
-        if not self._sighted.is_set():
+        if self.is_blind:
             return  # too late: what it was based on cannot be checked any more
         if not pages:
             for room_id in asked.keys() & socket.seats.keys():  # these rooms are gone
@@ -361,12 +333,6 @@ class Switchboard:
                 if not page.complete or here.head < page.upto:
                     cursors[page.room_id] = Cursor(here.head)
 
-    def _mark_dirty(self, room_id: str, upto: int) -> None:
-        """Let a room be healed soon, unless a late announcement brings it to `upto` before."""
-        self._dirty[room_id] = max(upto, self._dirty.get(room_id, 0))
-        if self._healer is None:
-            self._healer = self._start(self._heal_dirty())
-
     async def _heal_dirty(self) -> None:
         try:
             while self._dirty:
@@ -384,128 +350,50 @@ class Switchboard:
         here = self._rooms.get(room_id)
         return here is not None and UNKNOWN < here.head < upto
 
-    # The check each second
+    # What the check finds
 
-    async def _check_forever(self) -> None:
-        while True:
-            await asyncio.sleep(CHECK_EVERY * random.uniform(0.8, 1.0))
-            heads = {room_id: here.head for room_id, here in self._rooms.items()}
-            began = time.monotonic()
-            try:
-                await self._compare(await self._take_pulse(), heads)
-                self._seen_at = began
-            except ChatError:
-                pass  # has been logged; if it lasts, we are blind
-            except Exception:
-                logger.exception("The check failed")
+    def heads(self) -> dict[str, int]:
+        """Up to where each room that has sockets here has been fanned out."""
+        return {room_id: here.head for room_id, here in self._rooms.items()}
 
-    async def _take_pulse(self) -> Pulse:
-        return await self.read(
-            pulse,
-            list(self._rooms),
-            [here.pk for here in self._users.values()],
-            {s.identity.credential for here in self._users.values() for s in here.sockets},
-        )
-
-    async def _compare(self, now: Pulse, heads: Mapping[str, int]) -> None:
-        """`heads`: what they were before the pulse was taken; since then they may have grown."""
-        if self._epoch not in (None, now.epoch) or any(
-            now.heads.get(room_id, head) < head for room_id, head in heads.items()
-        ):
-            self._start_afresh(now.epoch)
-            return
-        self._epoch = now.epoch
-        for room_id, head in now.heads.items():
-            if self._lags(room_id, head):
-                self._mark_dirty(room_id, head)
-        gone = {s.user_key for r in heads.keys() - now.heads.keys() for s in self._in_room(r)}
-        changed = [
-            user_key
-            for user_key, here in self._users.items()
-            if now.versions.get(here.pk) != here.version
-            or user_key in gone
-            or not all(s.identity.credential in now.credentials for s in here.sockets)
-        ]
-        if self._sighted.is_set():
-            for user_key in changed:
-                self._refresh_soon(user_key)
-        else:  # first of all, what they may not see any more
-            await asyncio.gather(*map(self.refresh, changed))
-            self._see_again()
-
-    def _in_room(self, room_id: str) -> Collection[Socket]:
+    def sockets(self, room_id: str | None = None) -> list[Socket]:
+        """All sockets, or those in a room."""
+        if room_id is None:
+            return [socket for here in self.users.values() for socket in here.sockets]
         here = self._rooms.get(room_id)
-        return here.sockets if here else ()
+        return list(here.sockets) if here else []
 
-    def _go_blind(self) -> None:
+    def heal_soon(self, room_id: str, upto: int) -> None:
+        """Let a room be healed, unless it is at `upto` or a late announcement brings it there."""
+        if not self._lags(room_id, upto):
+            return
+        self._dirty[room_id] = max(upto, self._dirty.get(room_id, 0))
+        if self._healer is None:
+            self._healer = asyncio.create_task(self._heal_dirty())
+
+    def go_blind(self) -> None:
         """A worker that cannot see the database may not show anything."""
-        if not self._sighted.is_set():
+        if self.is_blind:
             return
         logger.error("The database cannot be seen: nothing is shown until it is")
         self._sighted.clear()
-        for socket in self._sockets():
+        for socket in self.sockets():
             self._put_behind(socket)
         for here in self._rooms.values():
             here.head = UNKNOWN
 
-    def _see_again(self) -> None:
-        if not self._sighted.is_set():
+    def see_again(self) -> None:
+        """Go on where everybody was."""
+        if self.is_blind:
             logger.warning("The database can be seen again")
             self._sighted.set()
 
-    def _start_afresh(self, epoch: str) -> None:
-        """The database was restored or failed over: nothing that we know is true any more."""
-        logger.error("The database went back: all clients start afresh")
-        self._epoch = epoch
-        self._see_again()
-        for socket in self._sockets():
-            self.dismiss(socket, CloseCode.RESTART, retry_after_ms=random.randrange(2_000))
+    @property
+    def is_blind(self) -> bool:
+        return not self._sighted.is_set()
 
-    def _sockets(self) -> list[Socket]:
-        return [socket for here in self._users.values() for socket in here.sockets]
-
-    # What a user may see has changed
-
-    def access_changed(self, user_keys: Collection[str]) -> None:
-        """Look at once, here and elsewhere, at what these users may see; do not wait a second."""
-        for user_key in user_keys:
-            self._refresh_soon(user_key)
-        self._announcer.announce(users=list(user_keys))
-
-    def _refresh_soon(self, user_key: str) -> None:
-        if user_key in self._users and user_key not in self._refreshing:
-            self._start(self.refresh(user_key))
-
-    async def refresh(self, user_key: str) -> None:
-        """Compare a user's sockets with what the user may see now: close, leave, join."""
-        if (here := self._users.get(user_key)) is None:
-            return
-        sockets = list(here.sockets)
-        self._refreshing.add(user_key)
-        try:
-            standing, identities = await self.read(
-                _look_up, here.pk, {socket.identity.credential for socket in sockets}
-            )
-        except ChatError:
-            return  # the next check tries again
-        finally:
-            self._refreshing.discard(user_key)
-        if here.sockets.issubset(sockets):
-            here.version = standing.version if standing else -1
-        # Otherwise one came meanwhile that may not know of the change: the next check looks again.
-        for socket in sockets:
-            identity = identities.get(socket.identity.credential)
-            if socket.closed_at is not None:
-                continue
-            if standing is None or identity is None or identity.user.pk != here.pk:
-                self.dismiss(socket, CloseCode.LOGGED_OUT)
-            elif standing.banned:
-                self.dismiss(socket, CloseCode.BANNED)
-            else:
-                socket.identity = identity
-                self._reseat(socket, standing)
-
-    def _reseat(self, socket: Socket, standing: Standing) -> None:
+    def reseat(self, socket: Socket, standing: Standing) -> None:
+        """Let a socket leave and join rooms until it is where its user may be."""
         for room_id in socket.seats.keys() - standing.seats.keys():
             self._show_out(socket, room_id)
         for room_id, seat in standing.seats.items():
@@ -526,20 +414,6 @@ class Switchboard:
         behind = socket.behind.get(room_id)
         return behind.rev if behind else self._rooms[room_id].head
 
-    # Time passes
-
-    async def _tend_forever(self) -> None:
-        while True:
-            await asyncio.sleep(min(1.0, conf.heartbeat() / 2))
-            now = time.monotonic()
-            if now - self._seen_at > BLIND_AFTER:
-                self._go_blind()
-            for socket in self._sockets():
-                if socket.stuck_for(now) > TOO_SLOW_AFTER:
-                    self.dismiss(socket, CloseCode.TOO_SLOW, retry_after_ms=1_000)
-                elif socket.resumed and now - socket.sent_at >= conf.heartbeat():
-                    socket.tell(frames.Heartbeat())
-
 
 def _batches(messages: Sequence[Message]) -> list[Batch]:
     """By room, in rev order, each without a hole."""
@@ -555,13 +429,3 @@ def _batches(messages: Sequence[Message]) -> list[Batch]:
 def _pages(cursors: Mapping[str, Cursor]) -> list[tuple[Page, list[bytes]]]:
     pages = archive.replay(cursors)
     return [(page, list(serializers.replay_frames(page))) for page in pages]
-
-
-def _look_up(
-    user_id: UserKey, credentials: Collection[str]
-) -> tuple[Standing | None, dict[str, Identity | None]]:
-    try:
-        standing = rooms.standing(user_id)
-    except UnknownUser:
-        return None, {}
-    return standing, {credential: identify(credential) for credential in credentials}

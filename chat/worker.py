@@ -13,15 +13,17 @@ from weakref import WeakKeyDictionary
 from django.contrib.auth.base_user import AbstractBaseUser
 
 from . import messaging, rooms
+from .announcements import Announcement, Announcer
 from .authentication import Credentials, Identity, holder, identify
 from .cursors import Cursors
 from .errors import Banned, NotLoggedIn, RateLimited, UnknownUser
 from .journal import Journal
 from .limits import PostLimit
 from .messaging import Draft, Posted
-from .models import Room
+from .models import Room, opaque_id
 from .rooms import Seat, Standing
 from .switchboard import Switchboard
+from .watch import Watch
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Scope]]
@@ -33,14 +35,17 @@ class Worker:
     """Journal, switchboard and cursors, wired together. Use it as `async with Worker():`."""
 
     def __init__(self) -> None:
-        self.switchboard = Switchboard()
+        self._announcer = Announcer(opaque_id(), self._hear)
+        self.switchboard = Switchboard(self._announcer)
+        self.watch = Watch(self.switchboard)
         self.journal = Journal(self.switchboard.publish)
         self.cursors = Cursors(self.journal, self.switchboard)
         self._post_limit = PostLimit()
         self._parts = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        for part in (self.switchboard, self.journal, self.cursors):
+        parts = (self._announcer, self.switchboard, self.watch, self.journal, self.cursors)
+        for part in parts:
             await self._parts.enter_async_context(part)
         return self
 
@@ -103,8 +108,15 @@ class Worker:
     async def _show_change(self, user: AbstractBaseUser, seat: Seat) -> None:
         """Not needed: every worker would see it within a second. But people are waiting."""
         others = {str(fellow.user_id) for fellow in seat.fellows} - {str(user.pk)}
-        self.switchboard.access_changed(others)
-        await self.switchboard.refresh(str(user.pk))
+        for user_key in others:
+            self.watch.refresh_soon(user_key)
+        self._announcer.announce(users=list(others))
+        await self.watch.refresh(str(user.pk))
+
+    def _hear(self, announcement: Announcement) -> None:
+        self.switchboard.hear(announcement)
+        for user_key in announcement.users:
+            self.watch.refresh_soon(user_key)
 
 
 def _admit(credentials: Credentials) -> tuple[Identity, Standing | None]:

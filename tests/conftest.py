@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
 
-from chat import authentication, rooms, switchboard
+from chat import authentication, rooms, watch
 from chat.consumers import ChatConsumer
 from chat.models import Room
 from chat.worker import Worker
@@ -120,7 +120,7 @@ def elsewhere(other_worker: Worker) -> Any:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers that look at the database ten times a second. Name it before them."""
-    monkeypatch.setattr(switchboard, "CHECK_EVERY", 0.1)
+    monkeypatch.setattr(watch, "CHECK_EVERY", 0.1)
 
 
 def serve(worker: Worker) -> Any:

@@ -10,7 +10,7 @@ from unittest.mock import patch
 from channels.layers import get_channel_layer
 from django.db import OperationalError, connections
 
-from chat import messaging, switchboard
+from chat import messaging, watch
 from chat.announcements import EVENT, GROUP
 
 Send = Callable[[], Any]
@@ -88,7 +88,7 @@ def _fail(*_: Any, **__: Any) -> Any:
 
 def unseen_database() -> Any:
     """The check each second finds no database."""
-    return patch.object(switchboard, "pulse", _fail)
+    return patch.object(watch, "pulse", _fail)
 
 
 def unwritable_database() -> Any:

@@ -15,7 +15,7 @@ from django.contrib.sessions.models import Session
 from django.test import Client as HttpClient
 from django.utils import timezone
 
-from chat import rooms, switchboard
+from chat import rooms, watch
 from chat.authentication import Credentials, holder, issue_ticket
 from chat.models import Room, Token
 from tests.conversation import say_much
@@ -97,7 +97,7 @@ async def test_a_plain_text_socket_ends_with_its_token(
     impatient, worker, application, tokens, bob, end
 ):
     async with text_page(application, tokens["bob"]) as page:
-        await until(lambda: str(bob.pk) in worker.switchboard._users)
+        await until(lambda: str(bob.pk) in worker.switchboard.users)
         await meanwhile(end, bob)
         assert await page.ends() == 4501
 
@@ -184,7 +184,7 @@ async def test_what_waited_for_bob_is_not_shown_to_him_any_more(
         for body in ("one", "two", "three"):
             await alice.post(body, room=kitchen)
         await meanwhile(revoke_tokens, bob)
-        await until(lambda: str(bob.pk) not in worker.switchboard._users)
+        await until(lambda: str(bob.pk) not in worker.switchboard.users)
         bobs.wire.reads.set()
         await bobs.says_goodbye()
     assert bobs.client.bodies(kitchen) in ([], ["one"])  # at the most what was on its way
@@ -319,10 +319,10 @@ async def test_who_connects_while_access_changes_does_not_keep_what_they_had(
     async with browser(application, tokens["bob"]):
         with slow_look_ups() as go_on:
             await meanwhile(rooms.remove, alice, kitchen.pk, bob)
-            showing_out = asyncio.create_task(worker.switchboard.refresh(str(bob.pk)))
+            showing_out = asyncio.create_task(worker.watch.refresh(str(bob.pk)))
             with looked_up_before(worker, before):
                 connection = await ASGIWire(application, headers=bearer(tokens["bob"])).connect()
-                await until(lambda: len(worker.switchboard._users[str(bob.pk)].sockets) == 2)
+                await until(lambda: len(worker.switchboard.users[str(bob.pk)].sockets) == 2)
             go_on.set()
             await showing_out
         second = await Browser(connection).open()
@@ -356,14 +356,14 @@ async def until(condition: Callable[[], Any]) -> None:
 def slow_look_ups() -> Iterator[threading.Event]:
     """Whoever looks up what a user may see comes back with it only after a while."""
     go_on = threading.Event()
-    look_up = switchboard._look_up
+    look_up = watch._look_up
 
     def slow(*args: Any) -> Any:
         found = look_up(*args)
         go_on.wait(5)
         return found
 
-    with patch.object(switchboard, "_look_up", slow):
+    with patch.object(watch, "_look_up", slow):
         yield go_on
 
 

@@ -674,7 +674,7 @@ async def deserted(worker: Any) -> Any:
     async def deserted() -> bool:
         here = worker.switchboard
         async with asyncio.timeout(5):
-            while here._users or here._rooms or asyncio.all_tasks() - before - {me()}:
+            while here.users or here._rooms or asyncio.all_tasks() - before - {me()}:
                 await asyncio.sleep(0.01)
         return True
 

@@ -29,7 +29,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from chat import archive, conf, cursors, rooms, switchboard
+from chat import archive, conf, cursors, rooms, switchboard, watch
 from chat.models import Access, Membership, Message, Room, Token
 from chat.worker import Worker
 from tests.checker import findings
@@ -511,7 +511,7 @@ def _row(message: Message) -> Row:
 @pytest.mark.django_db(transaction=True)
 def test_whatever_they_do_nothing_is_lost(monkeypatch: Any, settings: Any) -> None:
     settings.CHAT_POST_RATE = 0
-    monkeypatch.setattr(switchboard, "CHECK_EVERY", 0.05)
+    monkeypatch.setattr(watch, "CHECK_EVERY", 0.05)
     monkeypatch.setattr(switchboard, "HEAL_AFTER", 0.01)
     monkeypatch.setattr(cursors, "WRITE_EVERY", 0.02)
     # A few messages are many: pages, window and outbox are full soon.

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from chat import conf, rooms, switchboard
+from chat import conf, rooms, switchboard, watch
 from chat.messaging import Draft
 from chat.models import Room
 from chat.worker import Worker
@@ -120,7 +120,7 @@ async def test_only_what_is_lost_is_read_from_the_database(
 @pytest.fixture
 def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers that live on announcements alone. Name it before them."""
-    monkeypatch.setattr(switchboard, "CHECK_EVERY", 60.0)
+    monkeypatch.setattr(watch, "CHECK_EVERY", 60.0)
 
 
 async def test_the_first_message_of_a_new_direct_room_arrives_without_announcements(
@@ -227,7 +227,7 @@ async def test_a_layer_that_fails_is_tried_again(application, elsewhere, tokens,
 @pytest.fixture
 def easily_blinded(impatient: None, monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     """Workers that call themselves blind after a moment. Name it before them."""
-    monkeypatch.setattr(switchboard, "BLIND_AFTER", 0.2)
+    monkeypatch.setattr(watch, "BLIND_AFTER", 0.2)
     settings.CHAT_HEARTBEAT = 0.1
 
 
@@ -253,7 +253,7 @@ async def test_a_worker_that_cannot_see_the_database_shows_nothing(
 async def blinded(worker: Any) -> None:
     """Wait until the worker knows that it sees nothing."""
     async with asyncio.timeout(5):
-        while worker.switchboard._sighted.is_set():
+        while not worker.switchboard.is_blind:
             await asyncio.sleep(0.01)
 
 
@@ -331,7 +331,7 @@ def small_outboxes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def waiting_for(worker: Any, user: Any) -> int:
     """Characters that wait for a user's sockets."""
-    sockets = worker.switchboard._users[str(user.pk)].sockets
+    sockets = worker.switchboard.users[str(user.pk)].sockets
     return sum(len(event.get("text", "")) for s in sockets for event, _ in s._outbox)
 
 
@@ -384,7 +384,7 @@ async def test_who_asks_without_reading_the_answers_is_not_listened_to(
 async def test_who_reads_nothing_for_too_long_is_cut_off(
     worker, application, tokens, monkeypatch, settings
 ):
-    monkeypatch.setattr(switchboard, "TOO_SLOW_AFTER", 0.2)
+    monkeypatch.setattr(watch, "TOO_SLOW_AFTER", 0.2)
     monkeypatch.setattr("chat.sockets.CLOSE_TIMEOUT", 0.1)
     settings.CHAT_HEARTBEAT = 0.2
     async with (
@@ -397,7 +397,7 @@ async def test_who_reads_nothing_for_too_long_is_cut_off(
 
 
 async def test_who_says_nothing_for_long_is_not_cut_off(application, tokens, monkeypatch, settings):
-    monkeypatch.setattr(switchboard, "TOO_SLOW_AFTER", 0.1)
+    monkeypatch.setattr(watch, "TOO_SLOW_AFTER", 0.1)
     settings.CHAT_HEARTBEAT = 0.2
     async with browser(application, tokens["alice"]) as page:
         await page.until(lambda: len(page.of_type("heartbeat")) == 3)

@@ -1,0 +1,170 @@
+"""The check each second: what this worker shows, compared with what the database says.
+
+Hence everything takes effect on every worker within about a second, whoever wrote it, the admin and
+management commands included, and without the channel layer.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Collection, Coroutine, Mapping
+from typing import Self
+
+from . import conf, frames, rooms
+from .authentication import Identity, identify
+from .errors import ChatError, UnknownUser
+from .pulse import Pulse, epoch, pulse
+from .rooms import Standing, UserKey
+from .sockets import CloseCode
+from .switchboard import Switchboard
+
+logger = logging.getLogger(__name__)
+
+CHECK_EVERY = 1.0  # seconds, with jitter
+BLIND_AFTER = 5.0  # seconds without a look at the database until nothing may be shown
+TOO_SLOW_AFTER = 30.0  # seconds in which a client has read nothing of what is there for it
+
+
+class Watch:
+    """One per worker, over its switchboard."""
+
+    def __init__(self, switchboard: Switchboard) -> None:
+        self._switchboard = switchboard
+        self._epoch: str | None = None
+        self._refreshing: set[str] = set()
+        self._seen_at = time.monotonic()  # the last look at the database
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._start(self._check_forever())
+        self._start(self._tend_forever())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def epoch(self) -> str:
+        """Which life of the database this worker shows."""
+        if self._epoch is None:
+            self._epoch = await self._switchboard.read(epoch)
+        return self._epoch
+
+    async def _check_forever(self) -> None:
+        while True:
+            await asyncio.sleep(CHECK_EVERY * random.uniform(0.8, 1.0))
+            began = time.monotonic()
+            try:
+                await self._check()
+                self._seen_at = began
+            except ChatError:
+                pass  # has been logged; if it lasts, we are blind
+            except Exception:
+                logger.exception("The check failed")
+
+    async def _check(self) -> None:
+        switchboard, users = self._switchboard, self._switchboard.users
+        heads = switchboard.heads()  # while the pulse is taken, they may grow
+        credentials = {socket.identity.credential for socket in switchboard.sockets()}
+        user_ids = [here.pk for here in users.values()]
+        now = await switchboard.read(pulse, list(heads), user_ids, credentials)
+        if self._epoch not in (None, now.epoch) or _went_back(heads, now.heads):
+            self._start_afresh(now.epoch)
+            return
+        self._epoch = now.epoch
+        for room_id, head in now.heads.items():
+            switchboard.heal_soon(room_id, head)
+        changed = self._changed(now, heads.keys() - now.heads.keys())
+        if switchboard.is_blind:  # first of all, what they may not see any more
+            await asyncio.gather(*map(self.refresh, changed))
+            switchboard.see_again()
+        else:
+            for user_key in changed:
+                self.refresh_soon(user_key)
+
+    def _changed(self, now: Pulse, gone_rooms: Collection[str]) -> list[str]:
+        """Users who may see something else than what their sockets show."""
+        gone = {s.user_key for room_id in gone_rooms for s in self._switchboard.sockets(room_id)}
+        return [
+            user_key
+            for user_key, here in self._switchboard.users.items()
+            if now.versions.get(here.pk) != here.version
+            or user_key in gone
+            or not all(s.identity.credential in now.credentials for s in here.sockets)
+        ]
+
+    def _start_afresh(self, epoch: str) -> None:
+        """The database was restored or failed over: nothing that we know is true any more."""
+        logger.error("The database went back: all clients start afresh")
+        self._epoch = epoch
+        self._switchboard.see_again()
+        for socket in self._switchboard.sockets():
+            retry_after_ms = random.randrange(2_000)
+            self._switchboard.dismiss(socket, CloseCode.RESTART, retry_after_ms=retry_after_ms)
+
+    def refresh_soon(self, user_key: str) -> None:
+        """Look at once at what a user may see, instead of within a second."""
+        if user_key in self._switchboard.users and user_key not in self._refreshing:
+            self._start(self.refresh(user_key))
+
+    async def refresh(self, user_key: str) -> None:
+        """Compare a user's sockets with what the user may see now: close, leave, join."""
+        if (here := self._switchboard.users.get(user_key)) is None:
+            return
+        sockets = list(here.sockets)
+        self._refreshing.add(user_key)
+        try:
+            standing, identities = await self._switchboard.read(
+                _look_up, here.pk, {socket.identity.credential for socket in sockets}
+            )
+        except ChatError:
+            return  # the next check tries again
+        finally:
+            self._refreshing.discard(user_key)
+        if here.sockets.issubset(sockets):
+            here.version = standing.version if standing else -1
+        # Otherwise one came meanwhile that may not know of the change: the next check looks again.
+        for socket in sockets:
+            identity = identities.get(socket.identity.credential)
+            if socket.closed_at is not None:
+                continue
+            if standing is None or identity is None or identity.user.pk != here.pk:
+                self._switchboard.dismiss(socket, CloseCode.LOGGED_OUT)
+            elif standing.banned:
+                self._switchboard.dismiss(socket, CloseCode.BANNED)
+            else:
+                socket.identity = identity
+                self._switchboard.reseat(socket, standing)
+
+    async def _tend_forever(self) -> None:
+        while True:
+            await asyncio.sleep(min(1.0, conf.heartbeat() / 2))
+            now = time.monotonic()
+            if now - self._seen_at > BLIND_AFTER:
+                self._switchboard.go_blind()
+            for socket in self._switchboard.sockets():
+                if socket.stuck_for(now) > TOO_SLOW_AFTER:
+                    self._switchboard.dismiss(socket, CloseCode.TOO_SLOW, retry_after_ms=1_000)
+                elif socket.resumed and now - socket.sent_at >= conf.heartbeat():
+                    socket.tell(frames.Heartbeat())
+
+
+def _went_back(ours: Mapping[str, int], theirs: Mapping[str, int]) -> bool:
+    return any(theirs.get(room_id, head) < head for room_id, head in ours.items())
+
+
+def _look_up(
+    user_id: UserKey, credentials: Collection[str]
+) -> tuple[Standing | None, dict[str, Identity | None]]:
+    try:
+        standing = rooms.standing(user_id)
+    except UnknownUser:
+        return None, {}
+    return standing, {credential: identify(credential) for credential in credentials}
