@@ -1,0 +1,146 @@
+"""Two people in two real browsers."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    expect,
+    sync_playwright,
+)
+
+from tests.servers import Server
+
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+
+PATIENCE = 20_000  # milliseconds
+
+expect.set_options(timeout=PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Person:
+    """Somebody with a browser profile, which outlives its pages."""
+
+    def __init__(self, profile: BrowserContext) -> None:
+        self.complaints: list[str] = []  # of the browser: errors, and what our own policy forbids
+        self._profile = profile
+        self._profile.on("console", self._listen)
+        self._profile.on("weberror", lambda error: self.complaints.append(str(error.error)))
+        self.page = self._profile.new_page()
+        self._address = "/"
+
+    def _listen(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def log_in(self, name: str) -> None:
+        self.page.goto("/")
+        self.page.get_by_label("Username").fill(name)
+        self.page.get_by_label("Password").fill("demo")
+        self.page.get_by_role("button", name="Log in").click()
+
+    def enter(self, room: str) -> None:
+        self.link(room).click()
+        expect(self.page.locator(".room-head h1")).to_have_text(room)
+
+    def say(self, *bodies: str) -> None:
+        for body in bodies:
+            self.page.locator(".composer textarea").fill(body)
+            self.page.locator(".composer textarea").press("Enter")
+        expect(self.page.locator(".message.is-pending")).to_have_count(0)
+
+    def sees(self, *bodies: str) -> None:
+        """These, once, and nothing behind them."""
+        shown = self.page.locator(".message .body")
+        expect(shown.last).to_have_text(bodies[-1])
+        assert shown.all_text_contents()[-len(bodies) :] == list(bodies)
+        for body in bodies:
+            expect(shown.get_by_text(body, exact=True)).to_have_count(1)
+
+    def has_unread(self, room: str, count: int) -> None:
+        badge = self.link(room).locator(".badge")
+        if count:
+            expect(badge).to_have_text(str(count))
+        else:
+            expect(badge).to_be_hidden()
+
+    def link(self, room: str) -> Locator:
+        name = self.page.locator(".name").get_by_text(room, exact=True)
+        return self.page.locator(".rooms a").filter(has=name)
+
+    def close_the_page(self) -> None:
+        self._address = self.page.url
+        self.page.close()
+
+    def open_the_page_again(self) -> None:
+        self.page = self._profile.new_page()
+        self.page.goto(self._address)
+
+
+@pytest.fixture
+def alice(chromium: Browser, server: Server) -> Iterator[Person]:
+    with a_person(chromium, server, "alice") as alice:
+        yield alice
+
+
+@pytest.fixture
+def bob(chromium: Browser, server: Server) -> Iterator[Person]:
+    with a_person(chromium, server, "bob") as bob:
+        yield bob
+
+
+@contextmanager
+def a_person(chromium: Browser, server: Server, name: str) -> Iterator[Person]:
+    with chromium.new_context(base_url=f"http://127.0.0.1:{server.port}") as profile:
+        profile.set_default_timeout(PATIENCE)
+        person = Person(profile)
+        person.log_in(name)
+        yield person
+        assert person.complaints == []
+
+
+def test_two_people_talk(alice, bob):
+    alice.enter("Kitchen")
+    bob.enter("Kitchen")
+    alice.say("Tea?")
+    bob.sees("Tea?")
+    bob.say("Yes, please!", "With milk.")
+    alice.sees("Tea?", "Yes, please!", "With milk.")
+    bob.sees("Tea?", "Yes, please!", "With milk.")
+
+
+def test_bob_closes_his_page_and_misses_nothing(alice, bob):
+    bob.enter("Lobby")
+    bob.has_unread("Lobby", 0)
+    bob.enter("Kitchen")
+    bob.close_the_page()
+    alice.enter("bob")
+    alice.say("one", "two", "three")
+    alice.enter("Lobby")
+    alice.say("to all")
+    bob.open_the_page_again()
+    bob.has_unread("alice", 3)
+    bob.has_unread("Lobby", 1)
+    bob.enter("alice")
+    bob.sees("one", "two", "three")
+    bob.has_unread("alice", 0)
+    bob.enter("Lobby")
+    bob.sees("to all")
+    bob.has_unread("Lobby", 0)
