@@ -156,3 +156,12 @@ def server(server_env: dict[str, str], tmp_path: Path) -> Iterator[Server]:
     with Server(tmp_path / "server.log", server_env) as server:
         yield server
     assert "Traceback" not in server.log.read_text()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A page that no browser has opened is not tested, and that must not go unnoticed."""
+    skipped = terminalreporter.getreports("skipped")
+    if any("test_page.py" in report.nodeid for report in skipped):
+        terminalreporter.section("THE PAGE WAS NOT TESTED", sep="!", red=True, bold=True)
+        terminalreporter.line("There is no Chromium here: no browser has opened the chat.")
+        terminalreporter.line("On Debian and Ubuntu: apt install chromium", yellow=True)
