@@ -156,7 +156,10 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "loggers": {"django": {}},  # without Django's own handlers, which would say it all twice
+    "loggers": {
+        "django": {},  # without Django's own handlers, which would say it all twice
+        "daphne": {"level": "WARNING"},  # how it starts says nothing that helps an operator
+    },
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
 }
 
