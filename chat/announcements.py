@@ -14,14 +14,14 @@ import msgspec
 from channels.layers import get_channel_layer
 
 from . import conf, frames
+from .tasks import Tasks
 
 logger = logging.getLogger(__name__)
 
 GROUP = "chat.workers"
 EVENT = "chat.announcement"
-QUEUE = (
-    1_000  # announcements that may wait for the layer; more are dropped, and healed by the check
-)
+# Announcements that may wait for the layer; more are dropped, and healed by the check.
+QUEUE = 1_000
 SEND_TIMEOUT = 2.0  # seconds
 RETRY = 1.0  # seconds until the layer is tried again
 
@@ -72,20 +72,16 @@ class Announcer:
         self._hear = hear
         self._layer = get_channel_layer()
         self._queue: asyncio.Queue[Announcement] = asyncio.Queue(QUEUE)
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks = Tasks()
 
     async def __aenter__(self) -> Self:
         if self._layer is not None:
-            self._tasks = [
-                asyncio.create_task(self._listen_forever()),
-                asyncio.create_task(self._send_forever()),
-            ]
+            self._tasks.start(self._listen_forever())
+            self._tasks.start(self._send_forever())
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.stop()
 
     def announce(
         self,
@@ -104,8 +100,8 @@ class Announcer:
     async def _send_forever(self) -> None:
         while True:
             announcement = await self._queue.get()
-            event = {"type": EVENT, "body": msgspec.msgpack.encode(announcement)}
             try:
+                event = {"type": EVENT, "body": msgspec.msgpack.encode(announcement)}
                 async with asyncio.timeout(SEND_TIMEOUT):
                     await self._layer.group_send(GROUP, event)
             except Exception as error:  # any layer, any failure
@@ -128,8 +124,12 @@ class Announcer:
         except (KeyError, TypeError, msgspec.DecodeError):
             logger.warning("The channel layer brought something that is no announcement")
             return
-        if announcement.worker != self._worker:
+        if announcement.worker == self._worker:
+            return
+        try:
             self._hear(announcement)
+        except Exception:  # the check shows what it was about
+            logger.exception("Cannot show what another worker announced")
 
 
 _decode = msgspec.msgpack.Decoder(Announcement).decode

@@ -56,6 +56,7 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # untyped
         socket: Socket | None = None
         try:
             socket = await self._admit(credentials)
+            socket.begin()
             await self._listen(socket)
         except ChatError as error:
             await self._refuse(error)
@@ -84,7 +85,6 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # untyped
         if self.worker.switchboard.connections(socket) >= conf.CONNECTIONS:
             raise TooManyConnections
         self.worker.switchboard.register(socket, standing)
-        socket.begin()
         return socket
 
     async def _refuse(self, error: ChatError) -> None:

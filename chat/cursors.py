@@ -6,9 +6,9 @@ second. Reads are written at once; while some are being written, the next ones c
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Self
+from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
+from typing import NamedTuple, Self
 
 from . import messaging, serializers
 from .errors import ChatError, NotFound
@@ -17,20 +17,28 @@ from .models import Membership
 from .rooms import Seat
 from .sockets import Socket
 from .switchboard import Switchboard
+from .tasks import Tasks
 
 logger = logging.getLogger(__name__)
 
 WRITE_EVERY = 1.0  # seconds
 
 
-@dataclass(slots=True)
-class Note:
-    """One membership's cursor, to be written."""
+class Delivery(NamedTuple):
+    """What arrived at some device of a member."""
 
     seat: Seat
     username: str
-    target: int
-    askers: list[asyncio.Future[None]] = field(default_factory=list)
+    rev: int
+
+
+class Reading(NamedTuple):
+    """What a member has read on some device, and who wants to know whether that can be."""
+
+    seat: Seat
+    username: str
+    seq: int
+    asker: asyncio.Future[None]
 
 
 class Cursors:
@@ -39,22 +47,18 @@ class Cursors:
     def __init__(self, journal: Journal, switchboard: Switchboard) -> None:
         self._journal = journal
         self._switchboard = switchboard
-        self._delivered: dict[int, Note] = {}  # by the membership's key
-        self._read: dict[int, Note] = {}
+        self._deliveries: dict[int, Delivery] = {}  # the furthest, by the membership's key
+        self._readings: list[Reading] = []
         self._some_read = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks = Tasks()
 
     async def __aenter__(self) -> Self:
-        self._tasks = [
-            asyncio.create_task(self._write_deliveries_forever()),
-            asyncio.create_task(self._write_reads_forever()),
-        ]
+        self._tasks.start(self._write_deliveries_forever())
+        self._tasks.start(self._write_readings_forever())
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.stop()
         await self._write_deliveries()
 
     def acknowledge(self, socket: Socket, cursors: Mapping[str, int]) -> None:
@@ -63,8 +67,7 @@ class Cursors:
             seat, rev = socket.seats[room_id], cursors[room_id]
             socket.acknowledged(room_id, rev)
             rev = min(rev, self._switchboard.handed(socket, room_id))
-            note = self._delivered.setdefault(seat.membership.pk, Note(seat, socket.username, rev))
-            note.target = max(note.target, rev)
+            self._note(Delivery(seat, socket.username, rev))
         if not cursors.keys() <= socket.seats.keys():
             raise NotFound
 
@@ -72,12 +75,16 @@ class Cursors:
         """Note what a user has read; the future tells NotFound if there is no such message yet."""
         if (seat := socket.seats.get(room_id)) is None:
             raise NotFound
-        note = self._read.setdefault(seat.membership.pk, Note(seat, socket.username, seq))
-        note.target = max(note.target, seq)
         asker: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        note.askers.append(asker)
+        self._readings.append(Reading(seat, socket.username, seq, asker))
         self._some_read.set()
         return asker
+
+    def _note(self, delivery: Delivery) -> None:
+        key = delivery.seat.membership.pk
+        known = self._deliveries.get(key)
+        if known is None or known.rev < delivery.rev:
+            self._deliveries[key] = delivery
 
     async def _write_deliveries_forever(self) -> None:
         while True:
@@ -85,47 +92,64 @@ class Cursors:
             await self._write_deliveries()
 
     async def _write_deliveries(self) -> None:
-        notes, self._delivered = self._delivered, {}
-        if not notes:
+        noted, self._deliveries = self._deliveries, {}
+        if not noted:
             return
-        targets = {key: note.target for key, note in notes.items()}
+        revs = {key: delivery.rev for key, delivery in noted.items()}
         try:
-            self._show(await self._journal.run(messaging.acknowledge, targets), notes)
+            self._show(await self._journal.run(messaging.acknowledge, revs), noted)
         except ChatError:
-            self._delivered = notes | self._delivered  # what came meanwhile is further
+            for delivery in noted.values():
+                self._note(delivery)
         except Exception:
             logger.exception("Cannot store what has been delivered")
 
-    async def _write_reads_forever(self) -> None:
+    async def _write_readings_forever(self) -> None:
         while True:
             await self._some_read.wait()
             self._some_read.clear()
-            notes, self._read = self._read, {}
-            failure: ChatError | None = None
-            try:
-                targets = {key: note.target for key, note in notes.items()}
-                memberships = await self._journal.run(messaging.read, targets)
-                self._show(memberships, notes)
-                there = {m.pk for m in memberships if targets[m.pk] <= m.head}
-            except ChatError as error:
-                failure = error
-            except Exception:
-                logger.exception("Cannot store what has been read")
-                failure = ChatError()
-            for key, note in notes.items():
-                outcome = failure or (None if key in there else NotFound())
-                for asker in note.askers:
-                    _settle(asker, outcome)
+            readings, self._readings = self._readings, []
+            while readings:
+                try:
+                    readings = await self._write_readings(readings)
+                except Exception as error:
+                    if not isinstance(error, ChatError):
+                        logger.exception("Cannot store what has been read")
+                    for reading in readings:
+                        told = error if isinstance(error, ChatError) else ChatError()
+                        _settle(reading.asker, told)
+                    break
 
-    def _show(self, memberships: Iterable[Membership], notes: Mapping[int, Note]) -> None:
-        moved = [membership for membership in memberships if membership.moved]
+    async def _write_readings(self, readings: Sequence[Reading]) -> list[Reading]:
+        """Write the furthest of each membership; return those for which one went too far."""
+        noted = {r.seat.membership.pk: r for r in sorted(readings, key=attrgetter("seq"))}
+        seqs = {key: reading.seq for key, reading in noted.items()}
+        memberships = await self._journal.run(messaging.read, seqs)
+        self._show(memberships, noted)
+        ends = {membership.pk: membership.head for membership in memberships}
+        left = []
+        for reading in readings:
+            key = reading.seat.membership.pk
+            end = ends.get(key, 0)
+            if reading.seq > end:
+                _settle(reading.asker, NotFound())
+            elif seqs[key] > end:
+                left.append(reading)
+            else:
+                _settle(reading.asker, None)
+        return left
+
+    def _show(
+        self, memberships: Iterable[Membership], noted: Mapping[int, Delivery | Reading]
+    ) -> None:
         self._switchboard.relay(
             (
-                notes[membership.pk].seat,
+                noted[membership.pk].seat,
                 str(membership.user_id),
-                serializers.receipt_frame(notes[membership.pk].username, membership),
+                serializers.receipt_frame(noted[membership.pk].username, membership),
             )
-            for membership in moved
+            for membership in memberships
+            if membership.moved
         )
 
 

@@ -4,14 +4,17 @@ Not `database_sync_to_async`: that is one thread for the whole process, shared w
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from django.db import DatabaseError, connection, connections
+from django.db import Error, connection, connections
 
 from .errors import ChatError, StorageFull, Unavailable
+
+logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -30,6 +33,14 @@ class DatabaseThreads:
         job = partial(_run, partial(function, *args, **kwargs))
         return asyncio.get_running_loop().run_in_executor(self._pool, job)
 
+    async def query(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the function; raises ChatError, also for what is wrong with the database."""
+        try:
+            return await self.run(function, *args, **kwargs)
+        except Error as error:
+            logger.warning("The database did not answer: %s", error)
+            raise as_chat_error(error) from error
+
     async def close(self) -> None:
         """Wait for what runs; drop what has not begun."""
         await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
@@ -38,7 +49,7 @@ class DatabaseThreads:
 def _run(job: Callable[[], R]) -> R:
     try:
         return job()
-    except DatabaseError:
+    except Error:
         connections.close_all()  # whatever state it is in now
         raise
     finally:
@@ -47,7 +58,7 @@ def _run(job: Callable[[], R]) -> R:
             connections.close_all()
 
 
-def as_chat_error(error: DatabaseError) -> ChatError:
+def as_chat_error(error: Error) -> ChatError:
     """What a client is told about a failure of the database."""
     full = "disk is full" in str(error) or getattr(error.__cause__, "sqlstate", None) == "53100"
     return StorageFull() if full else Unavailable(retry_after_ms=1_000)

@@ -30,13 +30,10 @@ class FrameSocket(Socket):
     speaks_first = True
     joins_messages = True
 
-    def __init__(
-        self, send: ASGISend, identity: Identity, worker: Worker, **_extensions: bool
-    ) -> None:
+    def __init__(self, send: ASGISend, identity: Identity, worker: Worker, *, pings: bool) -> None:
         super().__init__(send, identity)
         self._worker = worker
         self._resumes: list[str | None] = []  # refs that wait for `synced`
-        self._in_flight: set[asyncio.Future[Posted]] = set()
         self._bad_frames = Strikes(*BAD_FRAMES)
         self._hasty_posts = Strikes(*HASTY_POSTS)
 
@@ -124,6 +121,7 @@ class FrameSocket(Socket):
             case frames.Read(room=room_id, seq=seq):
                 reading = worker.cursors.read(self, room_id, seq)
                 reading.add_done_callback(partial(self._tell_failure, ref))
+                await self.wait_in_line(reading)
             case frames.Resume():
                 await self._resume(request)
             case frames.Look():
@@ -200,17 +198,14 @@ class FrameSocket(Socket):
             room_id = await self._direct_room(request.to or "")
         draft = Draft(self.identity.user, room_id, request.id, request.body)
         posting = await self._worker.post(draft)
-        self._in_flight.add(posting)
         posting.add_done_callback(partial(self._tell_posted, request.ref))
-        if len(self._in_flight) >= conf.IN_FLIGHT:  # let the client wait before it fills our memory
-            await asyncio.wait(self._in_flight, return_when=asyncio.FIRST_COMPLETED)
+        await self.wait_in_line(posting)
 
     async def _direct_room(self, name: str) -> str:
         seat = self.direct(name) or await self._worker.open_direct(self.identity.user, name)
         return seat.room.pk
 
     def _tell_posted(self, ref: str | None, posting: asyncio.Future[Posted]) -> None:
-        self._in_flight.discard(posting)
         if not self._tell_failure(ref, posting):
             self.tell(serializers.posted_frame(posting.result().message, ref))
 

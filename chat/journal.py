@@ -10,17 +10,18 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import ParamSpec, Self, TypeVar
 
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 
 from . import messaging
 from .database import DatabaseThreads, as_chat_error
 from .errors import ChatError, Unavailable
 from .messaging import Draft, Posted, RoomBusy
 from .models import Message
+from .tasks import Tasks
 
 logger = logging.getLogger(__name__)
 
@@ -63,11 +64,11 @@ class Journal:
         # SQLite has one writer at a time anyway; two of ours would only wait for each other.
         sqlite = connection.vendor == "sqlite"
         self._side = self._writer if sqlite else DatabaseThreads("journal-side", SIDE_THREADS)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     async def __aenter__(self) -> Self:
-        self._start(self._commit_forever())
-        self._start(self._expire_forever())
+        self._tasks.start(self._commit_forever())
+        self._tasks.start(self._expire_forever())
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -78,9 +79,7 @@ class Journal:
         for queue in (self._waiting, self._committing, *self._lanes.values()):
             for entry in queue:
                 entry.settle(Unavailable(retry_after_ms=1_000))
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.stop()
         await self._writer.close()
         await self._side.close()
 
@@ -104,7 +103,7 @@ class Journal:
             raise Unavailable(retry_after_ms=1_000)
         try:
             return job.result()
-        except DatabaseError as error:
+        except Error as error:
             logger.warning("Cannot write: %s", error)
             raise as_chat_error(error) from error
 
@@ -137,7 +136,7 @@ class Journal:
         try:
             drafts = [entry.draft for entry in batch]
             outcomes = await threads.run(messaging.post, drafts, wait=wait)
-        except DatabaseError as error:
+        except Error as error:
             logger.warning("Cannot store %d messages: %s", len(batch), error)
             outcomes = [as_chat_error(error)] * len(batch)
         except Exception:
@@ -161,7 +160,7 @@ class Journal:
         room_id = entry.draft.room_id
         if room_id not in self._lanes:
             self._lanes[room_id] = deque()
-            self._start(self._commit_lane(room_id))
+            self._tasks.start(self._commit_lane(room_id))
         self._lanes[room_id].append(entry)
 
     async def _commit_lane(self, room_id: str) -> None:
@@ -181,8 +180,3 @@ class Journal:
             for entry in self._committing:  # goes on, but whoever asked need not wait for it
                 if entry.since < overdue:
                     entry.settle(Unavailable(retry_after_ms=1_000))
-
-    def _start(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)

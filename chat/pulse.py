@@ -1,8 +1,9 @@
 """What every worker compares with what it knows, once a second, by primary key."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass
 
+from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
@@ -17,7 +18,7 @@ class Pulse:
     epoch: str
     heads: Mapping[str, int]  # rev by room id
     versions: Mapping[UserKey, int]  # of access, by user
-    credentials: Collection[str]  # keys of sessions and digests of tokens that have not expired
+    credentials: Set[str]  # keys of sessions and digests of tokens that have not expired
 
 
 def pulse(
@@ -26,6 +27,8 @@ def pulse(
     """Read it for the rooms, users and credentials that have sockets on this worker."""
     rooms = Room.objects.filter(pk__in=room_ids).values_list("pk", "rev")
     versions = Access.objects.filter(pk__in=user_ids).values_list("pk", "version")
+    if _knows_activity():  # whoever is switched off by a plain update has no version any more
+        versions = versions.filter(user__is_active=True)
     now = timezone.now()
     sessions = Session.objects.filter(pk__in=credentials, expire_date__gt=now)
     tokens = Token.objects.filter(pk__in=credentials, expires_at__gt=now)
@@ -35,6 +38,10 @@ def pulse(
         dict(versions),
         {*sessions.values_list("pk", flat=True), *tokens.values_list("pk", flat=True)},
     )
+
+
+def _knows_activity() -> bool:
+    return any(field.name == "is_active" for field in get_user_model()._meta.get_fields())
 
 
 def epoch() -> str:

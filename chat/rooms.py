@@ -160,7 +160,9 @@ def raise_access(user_ids: Iterable[UserKey]) -> None:
 
 def ban(user: AbstractBaseUser, until: datetime | None) -> None:
     """Close the user's connections and let none in before `until`; None lifts the ban."""
-    Access.objects.filter(pk=user.pk).update(banned_until=until, version=F("version") + 1)
+    with transaction.atomic():
+        Access.objects.get_or_create(pk=user.pk)
+        Access.objects.filter(pk=user.pk).update(banned_until=until, version=F("version") + 1)
 
 
 # Everybody

@@ -5,6 +5,7 @@ and the socket keeps a cursor for it. Only the switchboard moves a room from one
 """
 
 import asyncio
+import logging
 import time
 from abc import ABC, abstractmethod
 from collections import deque
@@ -19,6 +20,8 @@ from .archive import Cursor, Page
 from .authentication import Identity
 from .errors import ChatError
 from .rooms import Seat, username
+
+logger = logging.getLogger(__name__)
 
 ASGIEvent = MutableMapping[str, Any]
 ASGISend = Callable[[ASGIEvent], Awaitable[None]]
@@ -74,7 +77,7 @@ class Socket(ABC):
         self.behind: dict[str, Cursor] = {}
         self.reader: asyncio.Task[None] | None = None  # replays as long as it is behind
         self.resumed = False
-        self.opened_at = self.sent_at = time.monotonic()
+        self.sent_at = time.monotonic()
         self.closed_at: float | None = None
         self._send = send
         self._outbox: deque[tuple[ASGIEvent, int]] = deque()
@@ -83,6 +86,7 @@ class Socket(ABC):
         self._sending_since: float | None = None
         self._unacknowledged: deque[tuple[str, int, int]] = deque()  # room, rev, number of messages
         self._progress = asyncio.Event()
+        self._asked: set[asyncio.Future[Any]] = set()  # writes that are not answered yet
         self._consumer = asyncio.current_task()
         self._reaper: asyncio.TimerHandle | None = None
 
@@ -159,8 +163,12 @@ class Socket(ABC):
                 await self._send(self._next_event())
                 self.sent_at = time.monotonic()
                 self._progress.set()
-        except Exception:  # whatever a server raises when the connection is gone
+        except Exception as error:  # whatever a server raises when the connection is gone
+            logger.debug("Cannot send: %r", error)
+            self.closed_at = time.monotonic()  # nothing may follow what was not sent
             self._clear()
+            if self._consumer is not None:
+                self._consumer.cancel()
         finally:
             self._writer = self._sending_since = None
 
@@ -187,6 +195,13 @@ class Socket(ABC):
             self._outbox_size -= more
             texts.append(event["text"])
         return {"type": "websocket.send", "text": "\n".join(texts)} if len(texts) > 1 else event
+
+    async def wait_in_line(self, asked: asyncio.Future[Any]) -> None:
+        """Let a client wait for its earlier writes before it fills our memory with more of them."""
+        self._asked.add(asked)
+        asked.add_done_callback(self._asked.discard)
+        if len(self._asked) >= conf.IN_FLIGHT:
+            await asyncio.wait(self._asked, return_when=asyncio.FIRST_COMPLETED)
 
     async def room_for_an_answer(self) -> None:
         """Wait until the outbox is not full: whoever does not read our answers asks in vain."""
@@ -224,13 +239,11 @@ class Socket(ABC):
         code: CloseCode,
         *,
         retry_after_ms: int | None = None,
-        at_once: bool = False,
     ) -> None:
-        """Say goodbye and close. `at_once`: nothing that still waits may be seen any more."""
+        """Say goodbye and close; what still waits is not to be seen any more."""
         if self.closed_at is not None:
             return
-        if at_once:
-            self._clear()
+        self._clear()
         self.tell(code.bye(retry_after_ms))
         self._hand({"type": "websocket.close", "code": int(code), "reason": code.reason})
         self.closed_at = time.monotonic()

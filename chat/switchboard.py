@@ -13,16 +13,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ParamSpec, Self, TypeVar
 
-from django.db import DatabaseError
-
 from . import archive, conf, frames, serializers
 from .announcements import Announcement, Announcer, Batch, Relay
 from .archive import NEVER, Cursor, Page
-from .database import DatabaseThreads, as_chat_error
+from .database import DatabaseThreads
 from .errors import ChatError
 from .models import Message
 from .rooms import Seat, Standing, UserKey
 from .sockets import CloseCode, Socket
+from .tasks import Tasks
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +75,8 @@ class UserHere:
     """A user who has sockets on this worker."""
 
     pk: UserKey
-    version: int  # of access, as far as the sockets show it
+    version: int  # of access, as far as all of the sockets show it
+    shown: int = 0  # the highest version that some of them show
     sockets: set[Socket] = field(default_factory=set)
 
 
@@ -90,6 +90,7 @@ class Switchboard:
         self._rooms: dict[str, RoomHere] = {}
         self._dirty: dict[str, int] = {}  # rooms to be healed, and up to where at least
         self._healer: asyncio.Task[None] | None = None
+        self._tasks = Tasks()
         self._sighted = asyncio.Event()
         self._sighted.set()
 
@@ -97,17 +98,12 @@ class Switchboard:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._healer is not None:
-            self._healer.cancel()
+        await self._tasks.stop()
         await self._threads.close()
 
     async def read(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Read from the database on a thread; raises ChatError."""
-        try:
-            return await self._threads.run(function, *args, **kwargs)
-        except DatabaseError as error:
-            logger.warning("Cannot read: %s", error)
-            raise as_chat_error(error) from error
+        return await self._threads.query(function, *args, **kwargs)
 
     # Who is here
 
@@ -139,7 +135,7 @@ class Switchboard:
     def dismiss(self, socket: Socket, code: CloseCode, retry_after_ms: int | None = None) -> None:
         """Forget a socket and close it; it sees nothing more."""
         self.unregister(socket)
-        socket.close(code, retry_after_ms=retry_after_ms, at_once=True)
+        socket.close(code, retry_after_ms=retry_after_ms)
 
     def _seat(self, socket: Socket, seat: Seat) -> None:
         room_id = seat.room.pk
@@ -212,7 +208,7 @@ class Switchboard:
 
     def _fan_out(self, batch: Batch) -> None:
         here = self._rooms.get(batch.room_id)
-        if here is None or batch.upto <= here.head:
+        if self.is_blind or here is None or batch.upto <= here.head:
             return  # nobody to show it to, or a duplicate
         if not here.live:
             here.follow(batch)
@@ -293,6 +289,8 @@ class Switchboard:
             socket.behind[page.room_id] = page.next
             if page.complete:
                 await self._heal([page.room_id], page.upto)
+                if self.is_blind:
+                    return
                 if socket.behind.get(page.room_id) is page.next:
                     self._meet(socket, page.room_id)
 
@@ -323,7 +321,11 @@ class Switchboard:
             for page, lines in pages:
                 del cursors[page.room_id]
                 here = self._rooms.get(page.room_id)
-                if here is None or not here.live or page.reset or here.head >= page.upto:
+                if here is None or not here.live or here.head >= page.upto:
+                    continue
+                if page.reset:  # each has to be told, and to throw its copy away
+                    for socket in list(here.live):
+                        self._put_behind(socket)
                     continue
                 if here.head == page.after:
                     self._spare_slow_readers(here)
@@ -369,7 +371,7 @@ class Switchboard:
             return
         self._dirty[room_id] = max(upto, self._dirty.get(room_id, 0))
         if self._healer is None:
-            self._healer = asyncio.create_task(self._heal_dirty())
+            self._healer = self._tasks.start(self._heal_dirty())
 
     def go_blind(self) -> None:
         """A worker that cannot see the database may not show anything."""
@@ -416,13 +418,18 @@ class Switchboard:
 
 
 def _batches(messages: Sequence[Message]) -> list[Batch]:
-    """By room, in rev order, each without a hole."""
-    by_room: dict[str, list[Message]] = {}
+    """By room, in rev order; where another worker took the rev between, a new one begins."""
+    runs: dict[str, list[list[Message]]] = {}
     for message in messages:
-        by_room.setdefault(message.room_id, []).append(message)
+        runs_here = runs.setdefault(message.room_id, [])
+        if runs_here and runs_here[-1][-1].rev == message.rev - 1:
+            runs_here[-1].append(message)
+        else:
+            runs_here.append([message])
     return [
-        Batch(room_id, said[0].rev - 1, said[-1].rev, serializers.message_lines(said))
-        for room_id, said in by_room.items()
+        Batch(room_id, run[0].rev - 1, run[-1].rev, serializers.message_lines(run))
+        for room_id, runs_here in runs.items()
+        for run in runs_here
     ]
 
 

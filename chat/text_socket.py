@@ -141,6 +141,7 @@ class TextSocket(Socket):
         draft = Draft(self.identity.user, room_id, uuid4(), body)
         posting = await self._worker.post(draft)
         posting.add_done_callback(self._tell_failure)
+        await self.wait_in_line(posting)
 
     def _everyone(self) -> str:
         kinds = {seat.room.kind: room_id for room_id, seat in self.seats.items()}

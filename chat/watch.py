@@ -8,19 +8,22 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Collection, Coroutine, Mapping
+from collections.abc import Collection, Mapping
 from typing import Self
 
 from . import conf, frames, rooms
 from .authentication import Identity, identify
+from .database import DatabaseThreads
 from .errors import ChatError, UnknownUser
-from .pulse import Pulse, epoch, pulse
+from .pulse import epoch, pulse
 from .rooms import Standing, UserKey
 from .sockets import CloseCode
 from .switchboard import Switchboard
+from .tasks import Tasks
 
 logger = logging.getLogger(__name__)
 
+THREADS = 2  # of its own: behind a thousand replays the check would come too late
 CHECK_EVERY = 1.0  # seconds, with jitter
 BLIND_AFTER = 5.0  # seconds without a look at the database until nothing may be shown
 TOO_SLOW_AFTER = 30.0  # seconds in which a client has read nothing of what is there for it
@@ -34,27 +37,22 @@ class Watch:
         self._epoch: str | None = None
         self._refreshing: set[str] = set()
         self._seen_at = time.monotonic()  # the last look at the database
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._threads = DatabaseThreads("watch", THREADS)
+        self._tasks = Tasks()
 
     async def __aenter__(self) -> Self:
-        self._start(self._check_forever())
-        self._start(self._tend_forever())
+        self._tasks.start(self._check_forever())
+        self._tasks.start(self._tend_forever())
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _start(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        await self._tasks.stop()
+        await self._threads.close()
 
     async def epoch(self) -> str:
         """Which life of the database this worker shows."""
         if self._epoch is None:
-            self._epoch = await self._switchboard.read(epoch)
+            self._epoch = await self._threads.query(epoch)
         return self._epoch
 
     async def _check_forever(self) -> None:
@@ -74,30 +72,33 @@ class Watch:
         heads = switchboard.heads()  # while the pulse is taken, they may grow
         credentials = {socket.identity.credential for socket in switchboard.sockets()}
         user_ids = [here.pk for here in users.values()]
-        now = await switchboard.read(pulse, list(heads), user_ids, credentials)
+        now = await self._threads.query(pulse, list(heads), user_ids, credentials)
         if self._epoch not in (None, now.epoch) or _went_back(heads, now.heads):
             self._start_afresh(now.epoch)
             return
         self._epoch = now.epoch
         for room_id, head in now.heads.items():
             switchboard.heal_soon(room_id, head)
-        changed = self._changed(now, heads.keys() - now.heads.keys())
+        gone = heads.keys() - now.heads.keys()
+        changed = self._changed(now.versions, gone, credentials - now.credentials)
         if switchboard.is_blind:  # first of all, what they may not see any more
-            await asyncio.gather(*map(self.refresh, changed))
-            switchboard.see_again()
+            if all(await asyncio.gather(*map(self.refresh, changed))):
+                switchboard.see_again()
         else:
             for user_key in changed:
                 self.refresh_soon(user_key)
 
-    def _changed(self, now: Pulse, gone_rooms: Collection[str]) -> list[str]:
-        """Users who may see something else than what their sockets show."""
-        gone = {s.user_key for room_id in gone_rooms for s in self._switchboard.sockets(room_id)}
+    def _changed(
+        self, versions: Mapping[UserKey, int], gone: Collection[str], ended: Collection[str]
+    ) -> list[str]:
+        """Users whose access, rooms or credentials are not what their sockets show."""
+        bereft = {s.user_key for room_id in gone for s in self._switchboard.sockets(room_id)}
         return [
             user_key
             for user_key, here in self._switchboard.users.items()
-            if now.versions.get(here.pk) != here.version
-            or user_key in gone
-            or not all(s.identity.credential in now.credentials for s in here.sockets)
+            if versions.get(here.pk) != here.version
+            or user_key in bereft
+            or any(socket.identity.credential in ended for socket in here.sockets)
         ]
 
     def _start_afresh(self, epoch: str) -> None:
@@ -112,22 +113,28 @@ class Watch:
     def refresh_soon(self, user_key: str) -> None:
         """Look at once at what a user may see, instead of within a second."""
         if user_key in self._switchboard.users and user_key not in self._refreshing:
-            self._start(self.refresh(user_key))
+            self._tasks.start(self.refresh(user_key))
 
-    async def refresh(self, user_key: str) -> None:
-        """Compare a user's sockets with what the user may see now: close, leave, join."""
+    async def refresh(self, user_key: str) -> bool:
+        """Compare a user's sockets with what the user may see now: close, leave, join.
+
+        False if that cannot be told now; the next check tries again.
+        """
         if (here := self._switchboard.users.get(user_key)) is None:
-            return
+            return True
         sockets = list(here.sockets)
         self._refreshing.add(user_key)
         try:
-            standing, identities = await self._switchboard.read(
+            standing, identities = await self._threads.query(
                 _look_up, here.pk, {socket.identity.credential for socket in sockets}
             )
         except ChatError:
-            return  # the next check tries again
+            return False
         finally:
             self._refreshing.discard(user_key)
+        if standing is not None and standing.version < here.shown:
+            return True  # another look began later and was faster
+        here.shown = standing.version if standing else here.shown
         if here.sockets.issubset(sockets):
             here.version = standing.version if standing else -1
         # Otherwise one came meanwhile that may not know of the change: the next check looks again.
@@ -142,18 +149,24 @@ class Watch:
             else:
                 socket.identity = identity
                 self._switchboard.reseat(socket, standing)
+        return True
 
     async def _tend_forever(self) -> None:
         while True:
             await asyncio.sleep(min(1.0, conf.heartbeat() / 2))
-            now = time.monotonic()
-            if now - self._seen_at > BLIND_AFTER:
-                self._switchboard.go_blind()
-            for socket in self._switchboard.sockets():
-                if socket.stuck_for(now) > TOO_SLOW_AFTER:
-                    self._switchboard.dismiss(socket, CloseCode.TOO_SLOW, retry_after_ms=1_000)
-                elif socket.resumed and now - socket.sent_at >= conf.heartbeat():
-                    socket.tell(frames.Heartbeat())
+            try:
+                self._tend(time.monotonic())
+            except Exception:
+                logger.exception("Cannot tend the sockets")
+
+    def _tend(self, now: float) -> None:
+        if now - self._seen_at > BLIND_AFTER:
+            self._switchboard.go_blind()
+        for socket in self._switchboard.sockets():
+            if socket.stuck_for(now) > TOO_SLOW_AFTER:
+                self._switchboard.dismiss(socket, CloseCode.TOO_SLOW, retry_after_ms=1_000)
+            elif socket.resumed and now - socket.sent_at >= conf.heartbeat():
+                socket.tell(frames.Heartbeat())
 
 
 def _went_back(ours: Mapping[str, int], theirs: Mapping[str, int]) -> bool:

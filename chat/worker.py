@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import AsyncExitStack
 from typing import Any, Self
-from weakref import WeakKeyDictionary
 
 from django.contrib.auth.base_user import AbstractBaseUser
 
@@ -107,11 +106,12 @@ class Worker:
 
     async def _show_change(self, user: AbstractBaseUser, seat: Seat) -> None:
         """Not needed: every worker would see it within a second. But people are waiting."""
-        others = {str(fellow.user_id) for fellow in seat.fellows} - {str(user.pk)}
-        for user_key in others:
+        me = str(user.pk)
+        concerned = {me, *(str(fellow.user_id) for fellow in seat.fellows)}
+        self._announcer.announce(users=list(concerned))
+        for user_key in concerned - {me}:
             self.watch.refresh_soon(user_key)
-        self._announcer.announce(users=list(others))
-        await self.watch.refresh(str(user.pk))
+        await self.watch.refresh(me)
 
     def _hear(self, announcement: Announcement) -> None:
         self.switchboard.hear(announcement)
@@ -168,9 +168,7 @@ class WithWorker:
 
     def __init__(self, application: ASGIApplication) -> None:
         self._application = application
-        self._workers: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Task[Worker]] = (
-            WeakKeyDictionary()
-        )
+        self._workers: dict[asyncio.AbstractEventLoop, asyncio.Task[Worker]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":

@@ -1,6 +1,6 @@
 """Whether a recorded history keeps what Roost promises: a pure function from events and rows.
 
-Each finding begins with the number of the invariant that it breaks (docs/reliability.md).
+Each finding begins with the number of the invariant that it breaks.
 """
 
 from collections import defaultdict
