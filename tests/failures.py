@@ -94,3 +94,10 @@ def unseen_database() -> Any:
 def unwritable_database() -> Any:
     """No message can be stored."""
     return patch.object(messaging, "post", _fail)
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    """Wait for something that no frame tells."""
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.01)

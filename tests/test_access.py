@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -19,7 +19,7 @@ from chat import rooms, watch
 from chat.authentication import Credentials, holder, issue_ticket
 from chat.models import Room, Token
 from tests.conversation import say_much
-from tests.failures import lost_announcements, meanwhile
+from tests.failures import lost_announcements, meanwhile, until
 from tests.fake_browser import ASGIWire, Browser, browser, text_page
 
 HOME = "http://testserver"
@@ -55,6 +55,10 @@ def deactivate(bob: Any) -> None:
     bob.save()
 
 
+def deactivate_without_saving(bob: Any) -> None:
+    type(bob).objects.filter(pk=bob.pk).update(is_active=False)  # as an action of the admin would
+
+
 def delete(bob: Any) -> None:
     bob.delete()
 
@@ -71,8 +75,9 @@ def let_tokens_expire(bob: Any) -> None:
     Token.objects.filter(user=bob).update(expires_at=timezone.now())
 
 
-ENDS_OF_A_SESSION = [log_out, let_the_session_expire, change_the_password, deactivate, delete]
-ENDS_OF_A_TOKEN = [revoke_tokens, change_the_password, deactivate, delete]
+ENDS = [change_the_password, deactivate, deactivate_without_saving, delete]
+ENDS_OF_A_SESSION = [log_out, let_the_session_expire, *ENDS]
+ENDS_OF_A_TOKEN = [revoke_tokens, *ENDS]
 
 
 @pytest.mark.parametrize("end", ENDS_OF_A_SESSION)
@@ -344,12 +349,6 @@ async def test_who_connects_while_the_password_changes_is_not_let_in(application
 
 def bearer(secret: str) -> dict[str, str]:
     return {"authorization": f"Bearer {secret}"}
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 @contextmanager

@@ -629,6 +629,16 @@ async def test_what_is_not_there_cannot_be_read(application, tokens, alice, bob,
     assert (await meanwhile(seat_of, bob, kitchen)).read_seq == 0
 
 
+async def test_reading_too_far_spoils_nothing_else(application, tokens, alice, bob, kitchen):
+    await meanwhile(say_much, alice, kitchen, 3)
+    async with browser(application, tokens["bob"]) as page:
+        too_far = {"type": "read", "room": kitchen.pk, "seq": 4, "ref": "too far"}
+        await page.send({"type": "read", "room": kitchen.pk, "seq": 2}, too_far)
+        await page.until(lambda: page.of_type("error") and page.of_type("receipt"))
+        assert [error["ref"] for error in page.of_type("error")] == ["too far"]
+    assert (await meanwhile(seat_of, bob, kitchen)).read_seq == 2
+
+
 async def test_an_acknowledgement_beyond_the_head_counts_up_to_the_head(
     application, tokens, alice, bob, kitchen
 ):

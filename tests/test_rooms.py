@@ -492,6 +492,13 @@ def test_no_change_of_access_is_lost_among_simultaneous_ones(alice, bob, charlie
     assert versions()["bob"] == before + 5
 
 
+def test_a_ban_holds_for_who_was_never_enrolled(db):
+    [zed] = get_user_model().objects.bulk_create([get_user_model()(username="zed")])
+    rooms.ban(zed, timezone.now() + timedelta(days=1))
+    rooms.enrol(zed)
+    assert rooms.standing(zed.pk).banned
+
+
 # What a user may see
 
 

@@ -1,6 +1,7 @@
 """Announcements are hints: whatever becomes of them, everybody gets everything, in order, once."""
 
 import asyncio
+import itertools
 import threading
 import time
 from contextlib import nullcontext
@@ -9,6 +10,7 @@ from unittest.mock import patch
 from uuid import uuid4
 
 import pytest
+from django.db import OperationalError
 
 from chat import conf, rooms, switchboard, watch
 from chat.messaging import Draft
@@ -25,6 +27,7 @@ from tests.failures import (
     poison,
     reversed_announcements,
     unseen_database,
+    until,
     unwritable_database,
 )
 from tests.fake_browser import Browser, browser
@@ -292,6 +295,59 @@ async def test_what_was_read_just_before_going_blind_is_not_shown(
             assert (await bob.ask("ping"))["type"] == "pong"
             assert not bob.of_type("replay")
         await bob.sees(kitchen.pk, "one")
+
+
+async def test_who_cannot_be_looked_up_sees_nothing_when_the_database_is_back(
+    easily_blinded, worker, application, tokens, alice, bob, kitchen
+):
+    async with browser(application, tokens["bob"]) as page:
+        with unseen_database():
+            await blinded(worker)
+            await meanwhile(rooms.remove, alice, kitchen.pk, bob)
+            await meanwhile(say, alice, kitchen, "secret")
+            failing = patch.object(watch, "_look_up", side_effect=OperationalError)
+            look_up = failing.start()
+        try:
+            await until(lambda: look_up.called)
+            assert worker.switchboard.is_blind
+        finally:
+            failing.stop()
+        await page.until(lambda: page.client.rooms.keys() == {page.room("Lobby")})
+        assert "secret" not in str(page.frames)
+
+
+async def test_going_blind_while_a_room_is_healed_lets_nobody_be_live(
+    unchecked, worker, other_worker, application, tokens, alice, kitchen, monkeypatch
+):
+    switch = worker.switchboard
+    read = switch.read
+
+    async def read_and_go_blind_in_the_second_page(function: Any, *args: Any) -> Any:
+        found = await read(function, *args)
+        if function is switchboard._pages and next(reads) == 1:
+            switch.go_blind()
+        return found
+
+    reads = itertools.count()
+    async with browser(application, tokens["alice"]):
+        await meanwhile(say, alice, kitchen, "one")  # whoever is live is below the head
+        monkeypatch.setattr(switch, "read", read_and_go_blind_in_the_second_page)
+        async with browser(application, tokens["bob"], resume=False) as bob:
+            await bob.send(bob.client.resume())
+            await until(lambda: switch.is_blind)
+            assert (await bob.ask("ping"))["type"] == "pong"
+            other_worker.switchboard.publish(await meanwhile(say, alice, kitchen, "secret"))
+            await until(lambda: not other_worker._announcer._queue.qsize())
+            assert (await bob.ask("ping"))["type"] == "pong"
+            assert "secret" not in str(bob.frames)
+            switch.see_again()
+            await bob.sees(kitchen.pk, "one", "secret")
+
+
+def test_a_batch_ends_where_another_worker_took_the_next_rev(alice, kitchen):
+    said = say(alice, kitchen, "one", "two", "three")
+    batches = switchboard._batches([said[0], said[2]])
+    assert [(batch.after, batch.upto) for batch in batches] == [(0, 1), (2, 3)]
 
 
 async def test_who_was_removed_meanwhile_does_not_see_what_came(
