@@ -24,6 +24,8 @@ from .rooms import Seat, Standing
 from .switchboard import Switchboard
 from .watch import Watch
 
+SHORTEST_WAIT = 0.5  # seconds; whoever waits for each token anew looks like whoever does not wait
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Scope]]
 Send = Callable[[Any], Awaitable[None]]
@@ -85,7 +87,7 @@ class Worker:
 
     def _check_rate(self, user: AbstractBaseUser) -> None:
         if seconds := self._post_limit.take(str(user.pk)):
-            raise RateLimited(retry_after_ms=int(seconds * 1_000) + 1)
+            raise RateLimited(retry_after_ms=int(max(seconds, SHORTEST_WAIT) * 1_000) + 1)
 
     async def open_direct(self, user: AbstractBaseUser, name: str) -> Seat:
         """The user's seat in the direct room with somebody; the user's sockets have it by then."""

@@ -218,7 +218,8 @@ async def test_who_posts_too_fast_is_told_when_to_go_on(application, tokens, kit
         answers = [await page.post(str(n), room=kitchen.pk) for n in range(11)]
         refused = [answer for answer in answers if answer["type"] == "error"]
         assert {answer["code"] for answer in refused} == {"rate_limited"}
-        assert all(0 < answer["retry_after_ms"] <= 500 for answer in refused)
+        # Not for the next token alone: whoever obeys would be refused as often as a flood.
+        assert all(500 < answer["retry_after_ms"] < 600 for answer in refused)
         await asyncio.sleep(refused[-1]["retry_after_ms"] / 1_000)
         assert (await page.post("later", room=kitchen.pk))["type"] == "posted"
 
