@@ -85,6 +85,17 @@ class Person:
         name = self.page.locator(".name").get_by_text(room, exact=True)
         return self.page.locator(".rooms a").filter(has=name)
 
+    def delete_elsewhere(self, body: str) -> None:
+        """In another tab; this one has heard of it when the method returns."""
+        other = self._profile.new_page()
+        other.goto(self.page.url)
+        row = other.locator(".message").filter(has_text=body)
+        row.hover()
+        row.get_by_role("button", name="Delete", exact=True).click()
+        other.locator(".delete-dialog").get_by_role("button", name="Delete").click()
+        expect(self.page.get_by_text("This message was deleted.")).to_be_visible()
+        other.close()
+
     def close_the_page(self) -> None:
         self._address = self.page.url
         self.page.close()
@@ -144,3 +155,28 @@ def test_bob_closes_his_page_and_misses_nothing(alice, bob):
     bob.enter("Lobby")
     bob.sees("to all")
     bob.has_unread("Lobby", 0)
+
+
+def test_an_edit_that_the_server_refuses_keeps_its_words(alice):
+    alice.enter("Kitchen")
+    alice.say("Tee?")
+    writing = alice.page.locator(".composer textarea")
+    writing.press("ArrowUp")
+    alice.delete_elsewhere("Tee?")
+    writing.fill("Tea?")
+    writing.press("Enter")
+    expect(alice.page.locator(".notice")).to_be_visible()
+    expect(writing).to_have_value("Tea?")
+    expect(alice.page.locator(".composer .editing")).to_be_visible()
+
+
+def test_an_edit_that_the_server_took_closes_the_editor(alice):
+    alice.enter("Kitchen")
+    alice.say("Tee, please")
+    writing = alice.page.locator(".composer textarea")
+    writing.press("ArrowUp")
+    writing.fill("Tea, please")
+    writing.press("Enter")
+    expect(alice.page.locator(".composer .editing")).to_be_hidden()
+    expect(writing).to_have_value("")
+    expect(alice.page.get_by_text("Tea, please (edited)")).to_be_visible()

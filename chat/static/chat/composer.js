@@ -4,7 +4,10 @@ import { text } from "./text.js";
 
 const COUNTED_FROM = 0.9;
 
-/** `send(body)`, `edit(seq, body)` and `newestOwn()` (a message to edit, or nothing) belong to the room that was given to `enter`. */
+/**
+ * `send(body)`, `edit(seq, body)` (resolves with whether the server took it) and `newestOwn()` (a message to edit, or nothing)
+ * belong to the room that was given to `enter`.
+ */
 export function composer(client, drafts, { send, edit, newestOwn }) {
   const form = document.querySelector(".composer");
   const field = form.querySelector("textarea");
@@ -42,14 +45,18 @@ export function composer(client, drafts, { send, edit, newestOwn }) {
     const body = field.value;
     if (body.trim() === "" || length() > limit()) return;
     if (editing) {
-      const { seq } = editing;
-      endEdit();
-      edit(seq, body);
+      saveEdit(editing, body);
     } else {
       put("");
       send(body);
     }
     field.focus();
+  }
+
+  // No outbox keeps an edit: until the server has it, the words are only here. Whoever types on meanwhile keeps the editor.
+  async function saveEdit(message, body) {
+    const saved = await edit(message.seq, body);
+    if (saved && editing === message && field.value === body) endEdit();
   }
 
   function put(value) {

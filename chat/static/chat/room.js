@@ -40,7 +40,15 @@ export function roomView(client, drafts, { notify, address, visit }) {
       client.post(entered, body);
       toNewest();
     },
-    edit: (seq, body) => client.edit(entered, seq, body).catch((error) => notify(reason(error))),
+    async edit(seq, body) {
+      try {
+        await client.edit(entered, seq, body);
+        return true;
+      } catch (error) {
+        notify(reason(error));
+        return false;
+      }
+    },
     newestOwn: () => onShow(room()).messages.findLast(({ sender, deleted }) => sender === client.state.me && !deleted),
   });
 
