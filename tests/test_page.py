@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from playwright.sync_api import (
@@ -117,9 +118,16 @@ def bob(chromium: Browser, server: Server) -> Iterator[Person]:
         yield bob
 
 
+@pytest.fixture
+def alice_on_a_phone(chromium: Browser, server: Server) -> Iterator[Person]:
+    phone = {"width": 390, "height": 844}
+    with a_person(chromium, server, "alice", viewport=phone, has_touch=True, is_mobile=True) as alice:
+        yield alice
+
+
 @contextmanager
-def a_person(chromium: Browser, server: Server, name: str) -> Iterator[Person]:
-    with chromium.new_context(base_url=f"http://127.0.0.1:{server.port}") as profile:
+def a_person(chromium: Browser, server: Server, name: str, **device: Any) -> Iterator[Person]:
+    with chromium.new_context(base_url=f"http://127.0.0.1:{server.port}", **device) as profile:
         profile.set_default_timeout(PATIENCE)
         person = Person(profile)
         person.log_in(name)
@@ -180,3 +188,21 @@ def test_an_edit_that_the_server_took_closes_the_editor(alice):
     expect(alice.page.locator(".composer .editing")).to_be_hidden()
     expect(writing).to_have_value("")
     expect(alice.page.get_by_text("Tea, please (edited)")).to_be_visible()
+
+
+def test_a_first_tap_on_a_row_only_chooses_it(alice_on_a_phone):
+    page = alice_on_a_phone.page
+    alice_on_a_phone.enter("Kitchen")
+    address = page.url
+    alice_on_a_phone.say("Sugar?", "No?")
+    row = page.locator(".message").last
+    for place in (".delete", ".edit", ".time"):
+        page.locator(".composer textarea").focus()
+        box = row.locator(place).bounding_box()
+        page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] - 2)
+        expect(page.locator(".delete-dialog")).to_be_hidden()
+        expect(page.locator(".composer .editing")).to_be_hidden()
+        assert page.url == address
+    expect(row.locator(".actions")).to_be_visible()
+    row.locator(".edit").tap()
+    expect(page.locator(".composer .editing")).to_be_visible()
