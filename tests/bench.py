@@ -305,15 +305,14 @@ class Hour:
 async def fill_the_hall(server: Server, chat: Roost | Tutorial) -> Hour:
     loop = asyncio.get_running_loop()
     senders = [
-        await _enter(server, Sender(chat.request(n), f"member{n}", chat.say))
+        await _enter(server, chat, Sender(chat.request(n), f"member{n}", chat.say))
         for n in range(SENDERS)
     ]
-    listener = await _enter(server, Listener(chat.request(SENDERS)))
-    others = [await _enter(server, Member(chat.request(n))) for n in range(SENDERS + 1, MEMBERS)]
+    listener = await _enter(server, chat, Listener(chat.request(SENDERS)))
+    others = [
+        await _enter(server, chat, Member(chat.request(n))) for n in range(SENDERS + 1, MEMBERS)
+    ]
     members: list[Member] = [*senders, listener, *others]
-    for member in members:
-        for text in chat.hello():
-            member.send(text)
     async with asyncio.timeout(PATIENCE):
         while chat.hello() and not all(member.synced.count for member in members):
             await asyncio.sleep(0.05)
@@ -356,10 +355,12 @@ async def _check(members: Sequence[Member], listener: Listener, sent: int) -> No
     assert revs == list(range(revs[0], revs[0] + sent)), "out of order"
 
 
-async def _enter(server: Server, member: M) -> M:
+async def _enter(server: Server, chat: Roost | Tutorial, member: M) -> M:
     loop = asyncio.get_running_loop()
     await loop.create_connection(lambda: member, "127.0.0.1", server.port)
     await asyncio.wait_for(member.opened, PATIENCE)
+    for text in chat.hello():
+        member.send(text)
     return member
 
 
@@ -387,7 +388,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and not without killing the servers
     with tempfile.TemporaryDirectory(prefix="roost-bench-") as directory:
         home = Path(directory)
-        env = environment(home, LOG_LEVEL="WARNING")
+        # As in production: with DEBUG on, Django remembers thousands of queries.
+        env = environment(home, LOG_LEVEL="WARNING", DEBUG="0", SECRET_KEY=uuid.uuid4().hex)
+        env["ALLOWED_HOSTS"] = "127.0.0.1"
         os.environ |= env
         manage(env, "migrate", "--verbosity", "0")
         stock = Stock()
