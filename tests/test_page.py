@@ -206,3 +206,10 @@ def test_a_first_tap_on_a_row_only_chooses_it(alice_on_a_phone):
     expect(row.locator(".actions")).to_be_visible()
     row.locator(".edit").tap()
     expect(page.locator(".composer .editing")).to_be_visible()
+
+
+def test_an_address_beyond_the_end_shows_the_newest(alice):
+    alice.enter("Kitchen")
+    alice.say(*(f"spoon {number}" for number in range(40)))
+    alice.page.goto(f"{alice.page.url}m/99999/")
+    expect(alice.page.get_by_text("spoon 39", exact=True)).to_be_in_viewport()

@@ -120,6 +120,7 @@ export function roomView(client, drafts, { notify, address, visit }) {
     entered = wanted;
     const shown = room();
     asked.clear();
+    if (linked > shown.seq) linked = null; // beyond the end, where nothing could be scrolled to
     newAfter = null;
     if (unread(shown) > 0) divide(shown);
     at = linked ?? (newAfter === null ? null : newAfter + 1);
