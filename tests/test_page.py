@@ -121,7 +121,9 @@ def bob(chromium: Browser, server: Server) -> Iterator[Person]:
 @pytest.fixture
 def alice_on_a_phone(chromium: Browser, server: Server) -> Iterator[Person]:
     phone = {"width": 390, "height": 844}
-    with a_person(chromium, server, "alice", viewport=phone, has_touch=True, is_mobile=True) as alice:
+    with a_person(
+        chromium, server, "alice", viewport=phone, has_touch=True, is_mobile=True
+    ) as alice:
         yield alice
 
 
@@ -213,3 +215,18 @@ def test_an_address_beyond_the_end_shows_the_newest(alice):
     alice.say(*(f"spoon {number}" for number in range(40)))
     alice.page.goto(f"{alice.page.url}m/99999/")
     expect(alice.page.get_by_text("spoon 39", exact=True)).to_be_in_viewport()
+
+
+def test_the_newest_stays_in_sight_while_the_composer_grows(alice):
+    alice.enter("Kitchen")
+    alice.say(*(f"fork {number}" for number in range(40)))
+    writing = alice.page.locator(".composer textarea")
+    for _ in range(12):
+        writing.press_sequentially("a line")
+        writing.press("Shift+Enter")
+    alice.page.wait_for_timeout(300)  # what is to be seen is that nothing moves
+    expect(alice.page.get_by_text("fork 39", exact=True)).to_be_in_viewport()
+    expect(alice.page.locator(".jump")).to_be_hidden()
+    below = "log => log.scrollHeight - log.clientHeight - log.scrollTop"
+    assert alice.page.locator(".log").evaluate(below) <= 1
+    writing.fill("")

@@ -66,8 +66,11 @@ export function composer(client, drafts, { send, edit, newestOwn }) {
 
   function changed() {
     if (!editing && room !== null) drafts.set(room, field.value);
+    // While the field is measured at its smallest, the log must not grow: it would lose its place with every key.
+    form.style.minBlockSize = `${form.offsetHeight}px`;
     field.style.blockSize = "auto";
     field.style.blockSize = `${field.scrollHeight + 2}px`;
+    form.style.minBlockSize = "";
     const left = limit() - length();
     counter.hidden = left > limit() * (1 - COUNTED_FROM) || limit() === Infinity;
     counter.textContent = text("left", { count: left });

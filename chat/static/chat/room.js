@@ -32,6 +32,7 @@ export function roomView(client, drafts, { notify, address, visit }) {
   let newAfter = null; // where the divider stands
   let atDivider = false; // the divider is to stay in sight until one has moved
   let atBottom = true;
+  let height = 0; // of the log, when its scrolling was last put right
   let atLink = false; // the linked message has yet to be scrolled to
   const asked = new Set(); // where a history was asked for without the window opening there
 
@@ -56,7 +57,7 @@ export function roomView(client, drafts, { notify, address, visit }) {
   log.addEventListener("keydown", walk);
   list.addEventListener("click", act);
   jump.addEventListener("click", toNewest);
-  new ResizeObserver(() => hold(() => {})).observe(log);
+  new ResizeObserver(resized).observe(log);
 
   return { enter, render };
 
@@ -200,9 +201,16 @@ export function roomView(client, drafts, { notify, address, visit }) {
     return log.scrollHeight - log.clientHeight - log.scrollTop;
   }
 
+  function resized() {
+    height = log.clientHeight;
+    hold(() => {});
+    if (room()) settle();
+  }
+
   function scrolled() {
     const shown = room();
-    if (!shown?.window || log.hidden) return;
+    // A resize scrolls too, and is heard of here first: nobody has moved, and `resized` is about to put it right.
+    if (!shown?.window || log.hidden || log.clientHeight !== height) return;
     atBottom = below() <= AT_BOTTOM && !onShow(shown).moreAfter;
     atDivider &&= atBottom;
     settle();
