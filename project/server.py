@@ -5,20 +5,11 @@ import asyncio
 import socket
 import sys
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import Any
 
+from daphne import cli, server, ws_protocol
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
-
-if __name__ == "__main__":
-    # Daphne makes its event loop while it is imported, so this cannot wait.
-    with suppress(ImportError):
-        import uvloop
-
-        uvloop.install()
-
-from daphne import cli, server, ws_protocol
 
 # Connections that may wait to be accepted: Twisted's 50 are few when a thousand browsers come back.
 BACKLOG = 4096
