@@ -10,7 +10,7 @@ from io import BytesIO
 
 from channels.consumer import AsyncConsumer
 from django.conf import settings
-from django.core.exceptions import DisallowedHost
+from django.core.exceptions import SuspiciousOperation
 from django.core.handlers.asgi import ASGIRequest
 
 from . import conf, origins
@@ -43,13 +43,8 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # untyped
         self.receive: Receive = receive
         self.send: Send = send
         await receive()  # websocket.connect
-        request = _as_request(scope)
-        credentials = Credentials(
-            authorization=request.headers.get("Authorization", ""),
-            ticket=request.GET.get("ticket", ""),
-            session_key=request.COOKIES.get(settings.SESSION_COOKIE_NAME, ""),
-        )
-        if not _is_trusted(request, credentials):
+        credentials = _trusted_credentials(_as_request(scope))
+        if credentials is None:
             await send({"type": "websocket.close"})  # before accepting: HTTP 403
             return
         await self._accept()
@@ -126,14 +121,24 @@ def _as_request(scope: Scope) -> ASGIRequest:
     return ASGIRequest({**scope, **http}, BytesIO())
 
 
+def _trusted_credentials(request: ASGIRequest) -> Credentials | None:
+    """What the client shows; None if it must not even be asked who it is."""
+    try:
+        credentials = Credentials(
+            authorization=request.headers.get("Authorization", ""),
+            ticket=request.GET.get("ticket", ""),
+            session_key=request.COOKIES.get(settings.SESSION_COOKIE_NAME, ""),
+        )
+        return credentials if _is_trusted(request, credentials) else None
+    except SuspiciousOperation:  # too many fields, a foreign host
+        return None
+
+
 def _is_trusted(request: ASGIRequest, credentials: Credentials) -> bool:
     """Whether the page that connects is one of ours; a program sends no Origin and no cookie."""
     origin = request.headers.get("Origin")
     if origin is None:
         return not credentials.ambient
-    try:
-        # A foreign name that leads to us would otherwise make any page our own.
-        own = f"{request.scheme}://{request.get_host()}"
-    except DisallowedHost:
-        return False
+    # A foreign name that leads to us would otherwise make any page our own: get_host() checks it.
+    own = f"{request.scheme}://{request.get_host()}"
     return origins.is_allowed(origin, own, conf.allowed_origins())

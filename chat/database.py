@@ -5,6 +5,8 @@ Not `database_sync_to_async`: that is one thread for the whole process, shared w
 
 import asyncio
 import logging
+import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -15,6 +17,8 @@ from django.db import Error, connection, connections
 from .errors import ChatError, StorageFull, Unavailable
 
 logger = logging.getLogger(__name__)
+
+_opened = threading.local()  # the file behind this thread's connection
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -47,6 +51,7 @@ class DatabaseThreads:
 
 
 def _run(job: Callable[[], R]) -> R:
+    _notice_another_file()
     try:
         return job()
     except Error:
@@ -56,6 +61,21 @@ def _run(job: Callable[[], R]) -> R:
         # Give a pooled connection back. Opening SQLite for every job would cost more than the job.
         if connection.vendor != "sqlite":
             connections.close_all()
+
+
+def _notice_another_file() -> None:
+    """Open SQLite anew when a backup took its file's place, or we go on with what nobody sees."""
+    if connection.vendor != "sqlite":
+        return
+    try:
+        status = os.stat(connection.settings_dict["NAME"])
+    except OSError:
+        file = None
+    else:
+        file = (status.st_dev, status.st_ino)
+    if file != getattr(_opened, "file", file):
+        connections.close_all()
+    _opened.file = file
 
 
 def as_chat_error(error: Error) -> ChatError:

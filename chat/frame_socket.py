@@ -15,11 +15,13 @@ from .authentication import Identity
 from .errors import BadFrame, ChatError, RateLimited
 from .limits import Strikes
 from .messaging import Draft, Posted
+from .rooms import UserKey
 from .sockets import ASGISend, CloseCode, Socket
 from .worker import Worker
 
 logger = logging.getLogger(__name__)
 
+LINES_AT_ONCE = 50  # of one WebSocket message, until others have their turn
 BAD_FRAMES = (20, 10.0)  # tolerated within so many seconds
 HASTY_POSTS = (100, 10.0)
 
@@ -81,7 +83,9 @@ class FrameSocket(Socket):
         except ChatError as error:
             self._reject(error, None)
             return
-        for line in lines:
+        for number, line in enumerate(lines, 1):
+            if number % LINES_AT_ONCE == 0:
+                await asyncio.sleep(0)  # others have something to say, too
             await self.room_for_an_answer()
             if self.closed_at is not None:
                 return
@@ -216,22 +220,25 @@ class FrameSocket(Socket):
         return error is not None or future.cancelled()
 
     async def _look(self, request: frames.Look) -> None:
-        limit = request.limit
-        while True:
-            history = await self._worker.switchboard.read(
-                archive.history,
-                self.identity.user.pk,
-                request.room,
-                before=request.before,
-                after=request.after,
-                around=request.around,
-                limit=limit,
-            )
-            line = frames.encode(serializers.history_frame(request.room, history, request.ref))
-            if len(line) <= conf.PAYLOAD_BYTES:
-                break
-            limit = len(history.messages) // 2  # long ones: fewer of them fit
-        self.hand(line.decode())
+        user_id = self.identity.user.pk
+        self.hand(await self._worker.switchboard.read(_history_line, user_id, request))
+
+
+def _history_line(user_id: UserKey, request: frames.Look) -> str:
+    limit = request.limit
+    while True:
+        history = archive.history(
+            user_id,
+            request.room,
+            before=request.before,
+            after=request.after,
+            around=request.around,
+            limit=limit,
+        )
+        line = frames.encode(serializers.history_frame(request.room, history, request.ref))
+        if len(line) <= conf.PAYLOAD_BYTES:
+            return line.decode()
+        limit = len(history.messages) // 2  # long ones: fewer of them fit
 
 
 def _error_frame(error: ChatError, ref: str | None) -> frames.Error:

@@ -96,10 +96,10 @@ class Journal:
     async def run(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Any other verb that writes, in a transaction of its own; raises ChatError."""
         job = self._side.run(function, *args, **kwargs)
+        # Whoever asked may be gone by then; asyncio would complain about an error that nobody saw.
+        job.add_done_callback(lambda late: late.cancelled() or late.exception())
         done, _ = await asyncio.wait({job}, timeout=PATIENCE)
         if not done:
-            # Nobody waits for it any more; asyncio would complain about an error that nobody saw.
-            job.add_done_callback(lambda late: late.cancelled() or late.exception())
             raise Unavailable(retry_after_ms=1_000)
         try:
             return job.result()

@@ -2,11 +2,13 @@
 
 import asyncio
 import socket
+import sqlite3
 import time
 import uuid
 from collections import deque
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
+from pathlib import Path
 
 from websockets.exceptions import WebSocketException
 
@@ -246,3 +248,25 @@ async def everything(page: Browser, room: str) -> list[Row]:
             rows.append(Row(room, *numbers, said["sender"], said["id"], said.get("body")))
         more = answer["more_after"]
     return rows
+
+
+async def test_a_backup_put_in_the_place_of_the_database_is_what_counts_from_then_on(
+    server, server_env, tmp_path
+):
+    file = Path(server_env["DATABASE_URL"].removeprefix("sqlite:///"))
+    backup = tmp_path / "backup.sqlite3"
+    async with server.browser(server.token("alice")) as alice:
+        with closing(sqlite3.connect(file)) as database:
+            database.execute("VACUUM INTO ?", [str(backup)])
+        kitchen = alice.room("Kitchen")
+        await alice.post("not in the backup", room=kitchen)
+        for beside in ("-wal", "-shm"):
+            Path(f"{file}{beside}").unlink()
+        backup.replace(file)
+        await alice.until(lambda: alice.of_type("bye"))
+        assert alice.of_type("bye")[0]["code"] == 4012
+    async with server.browser(server.token("alice")) as alice:
+        await alice.post("after the backup", room=kitchen)
+        with closing(sqlite3.connect(file)) as database:
+            query = "SELECT body FROM chat_message ORDER BY id DESC LIMIT 1"
+            assert database.execute(query).fetchone() == ("after the backup",)

@@ -367,3 +367,8 @@ async def test_somebody_new_finds_the_lobby(application, tokens, django_user_mod
     await page.open()
     assert [room["kind"] for room in page.client.rooms.values()] == ["everyone"]
     await page.close()
+
+
+async def test_a_query_of_too_many_fields_is_refused(application, tokens):
+    with pytest.raises(Refused):
+        await ASGIWire(application, query="a=1&" * 2_000).connect()
