@@ -1,5 +1,6 @@
 """Two people in two real browsers."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -229,4 +230,12 @@ def test_the_newest_stays_in_sight_while_the_composer_grows(alice):
     expect(alice.page.locator(".jump")).to_be_hidden()
     below = "log => log.scrollHeight - log.clientHeight - log.scrollTop"
     assert alice.page.locator(".log").evaluate(below) <= 1
+    writing.fill("")
+
+
+def test_the_counter_tells_how_much_is_too_much(alice):
+    alice.enter("Kitchen")
+    writing = alice.page.locator(".composer textarea")
+    writing.fill("x" * 20_000)
+    expect(alice.page.locator(".counter.over")).to_have_text(re.compile(r"^\d+ too many$"))
     writing.fill("")

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
-import { Connection } from "../../chat/static/chat/connection.js";
+import { Connection, isBanned } from "../../chat/static/chat/connection.js";
 import { FakeClock, FakeServer, settled, welcome } from "./fakes.mjs";
 
 let clock, server, frames, statuses, online, random, connection;
@@ -166,6 +166,15 @@ test("it comes back at once when the network does or a person asks", async () =>
   await server.close(1006);
   connection.retry();
   assert.equal(server.sockets.length, 3);
+});
+
+test("who is banned can do nothing, who is crowded out can", async () => {
+  await live();
+  await server.close(4510);
+  assert.ok(!isBanned(connection.status));
+  connection.retry();
+  await server.close(4503);
+  assert.ok(isBanned(connection.status));
 });
 
 test("two silent heartbeats end the connection, any frame keeps it", async () => {

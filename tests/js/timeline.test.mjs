@@ -21,6 +21,14 @@ test("each day has its line", () => {
   assert.deepEqual(outline(timeline({ messages })), ["day", "+bob", "day", "+bob"]);
 });
 
+test("a room says that it is empty only when nothing was ever written there", () => {
+  const room = { ...receipts({}), first_seq: 1, seq: 0 };
+  const waiting = [{ id: "x", room: "kitchen", body: "hello", at: Date.parse(message(1).at), state: "sending" }];
+  assert.deepEqual(outline(timeline({ room })), ["empty"]);
+  assert.deepEqual(outline(timeline({ room, waiting })), ["day", "+alice"]);
+  assert.deepEqual(outline(timeline({ room: { ...room, seq: 5 } })), []);
+});
+
 test("the divider stands before the first new message and never before what is on its way", () => {
   const messages = [message(1), message(2)];
   const waiting = [{ id: "x", room: "kitchen", body: "hello", at: Date.parse(message(1).at), state: "sending" }];

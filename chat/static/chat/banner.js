@@ -1,5 +1,6 @@
 // Says how the connection is: in a bar after five seconds without one, and in a status line for those who listen.
 
+import { isBanned } from "./connection.js";
 import { text } from "./text.js";
 import { write } from "./rows.js";
 
@@ -31,7 +32,7 @@ export function banner(client) {
     const known = PER_CODE[code];
     const key = state === "waiting" || state === "stopped" ? `connection.${known ?? state}` : `connection.${state}`;
     write(bar.querySelector(".words"), text(key, { count: until ? Math.max(1, Math.ceil((until - Date.now()) / 1000)) : 1 }));
-    retry.hidden = state === "connecting" || state === "logged_out";
+    retry.hidden = state === "connecting" || state === "logged_out" || isBanned(client.status);
     logIn.hidden = state !== "logged_out";
     logIn.href = `${logInPath}?next=${encodeURIComponent(location.pathname)}`;
     // The countdown is for the eye: spoken, it would interrupt every second.

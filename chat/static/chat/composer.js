@@ -73,7 +73,7 @@ export function composer(client, drafts, { send, edit, newestOwn }) {
     form.style.minBlockSize = "";
     const left = limit() - length();
     counter.hidden = left > limit() * (1 - COUNTED_FROM) || limit() === Infinity;
-    counter.textContent = text("left", { count: left });
+    counter.textContent = left < 0 ? text("over", { count: -left }) : text("left", { count: left });
     counter.classList.toggle("over", left < 0);
   }
 
@@ -92,6 +92,9 @@ export function composer(client, drafts, { send, edit, newestOwn }) {
 
   return {
     beginEdit,
+    disable(disabled) {
+      field.disabled = form.querySelector(".send").disabled = disabled;
+    },
     enter(entered, name) {
       room = entered;
       endEdit();

@@ -10,6 +10,7 @@ const HEARTBEAT = 15_000;
 // or a server that dies right after each welcome would be stormed.
 const STEADY_AFTER = 5_000;
 const LOGGED_OUT = 4501;
+const BANNED = 4503;
 
 /** A request that got no answer, or an `error` frame for one. `code` is the frame's, or "disconnected". */
 export class RequestError extends Error {
@@ -19,6 +20,9 @@ export class RequestError extends Error {
     this.retryAfter = retry_after_ms;
   }
 }
+
+/** Whether nothing that this person does brings the connection back. */
+export const isBanned = ({ state, code }) => state === "stopped" && code === BANNED;
 
 const mayReturn = (code) => code < 4500 || code > 4999;
 

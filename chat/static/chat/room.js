@@ -1,6 +1,7 @@
 // The room on show: its messages, where one is in them, and what has been read.
 
 import { composer } from "./composer.js";
+import { isBanned } from "./connection.js";
 import { fillMessage, messageRow } from "./message_row.js";
 import { nameOf } from "./rail.js";
 import { onShow, pending, unread } from "./reducer.js";
@@ -80,6 +81,7 @@ export function roomView(client, drafts, { notify, address, visit }) {
     head.hidden = !shown && !client.synced;
     nothing.hidden = Boolean(shown);
     if (!shown) return renderNothing();
+    writing.disable(isBanned(client.status));
     write(head.querySelector("h1"), nameOf(shown));
     write(head.querySelector(".about"), about(shown));
     log.setAttribute("aria-label", text("room.log", { name: nameOf(shown) }));
@@ -164,6 +166,7 @@ export function roomView(client, drafts, { notify, address, visit }) {
     show(list, all, create, (element, row) => {
       if (row.kind === "day") write(element, dayName(row.at));
       else if (row.kind === "new") write(element, text("new"));
+      else if (row.kind === "empty") write(element, text("room.empty"));
       else fillMessage(element, row, { ...options, linked: linked !== null && row.message.seq === linked });
     });
   }

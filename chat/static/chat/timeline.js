@@ -8,7 +8,7 @@ const day = (at) => new Date(at).toDateString();
 
 /**
  * `messages` as the server sent them, `waiting` as `pending` gives them, `newAfter` the seq after which the divider stands (or null).
- * Rows: {kind: "day", at} · {kind: "new"} · {kind: "message", key, message, opens, mark?} where `opens` begins a group. A row's key
+ * Rows: {kind: "day", at} · {kind: "new"} · {kind: "empty"} (alone) · {kind: "message", key, message, opens, mark?} where `opens` begins a group. A row's key
  * stays the same from pending to message, so that it is updated in place.
  */
 export function rows({ room, messages, waiting, newAfter, me }) {
@@ -26,6 +26,7 @@ export function rows({ room, messages, waiting, newAfter, me }) {
     result.push({ kind: "message", key: key(message), message, mark, opens: newDay || newest || !grouped(previous, message) });
     previous = message;
   }
+  if (result.length === 0 && room.seq < room.first_seq) result.push({ kind: "empty", key: "empty" });
   return result;
 }
 
