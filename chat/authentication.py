@@ -35,7 +35,6 @@ class Identity:
 
     user: AbstractBaseUser
     credential: str  # key of a session, or digest of a token
-    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +120,7 @@ def _by_session(key: str) -> Identity | None:
     if session is None:
         return None
     user = _session_user(session.get_decoded())
-    return Identity(user, key, session.expire_date) if user else None
+    return Identity(user, key) if user else None
 
 
 def _session_user(data: Mapping[str, str]) -> AbstractBaseUser | None:
@@ -141,7 +140,7 @@ def _by_token(digest: str) -> Identity | None:
     )
     if token is None or not token.user.is_active or not _hash_holds(token.user, token.auth_hash):
         return None
-    return Identity(token.user, digest, token.expires_at)
+    return Identity(token.user, digest)
 
 
 def _hash_holds(user: AbstractBaseUser, known: str) -> bool:

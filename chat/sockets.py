@@ -234,12 +234,7 @@ class Socket(ABC):
 
     # The end
 
-    def close(
-        self,
-        code: CloseCode,
-        *,
-        retry_after_ms: int | None = None,
-    ) -> None:
+    def close(self, code: CloseCode, *, retry_after_ms: int | None = None) -> None:
         """Say goodbye and close; what still waits is not to be seen any more."""
         if self.closed_at is not None:
             return
