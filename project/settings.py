@@ -3,20 +3,19 @@
 import sys
 from pathlib import Path
 
-import environ
 from csp.constants import NONE, SELF
 
-BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+from . import environment as env
 
-DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = env.str("SECRET_KEY", default="insecure-development-key" if DEBUG else "")
-SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+DEBUG = env.switch("DEBUG", default=False)
+SECRET_KEY = env.text("SECRET_KEY", default="insecure-development-key" if DEBUG else "")
+SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS")
 if not SECRET_KEY:
-    # Not ImproperlyConfigured, which a newcomer would have to find below a traceback.
     sys.exit("Set SECRET_KEY in the environment, or DEBUG=1 to develop.")
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS")
+CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 
 INSTALLED_APPS = [
     "daphne",
@@ -62,7 +61,7 @@ TEMPLATES = [
     },
 ]
 
-DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")}
+DATABASES = {"default": env.database("DATABASE_URL", default=BASE_DIR / "db.sqlite3")}
 database = DATABASES["default"]
 if database["ENGINE"] == "django.db.backends.sqlite3":
     # WAL: readers never wait for the writer. IMMEDIATE: a transaction that will write says so at
@@ -82,7 +81,7 @@ else:
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-if REDIS_URL := env.str("REDIS_URL", default=""):
+if REDIS_URL := env.redis_url("REDIS_URL"):
     redis = {
         "address": REDIS_URL,
         "socket_connect_timeout": 2,
@@ -120,7 +119,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("SECURE_COOKIES", default=not DEBUG)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.switch("SECURE_COOKIES", default=not DEBUG)
 # Redirects to HTTPS, and the promise to stay there, are up to the proxy that ends TLS.
 SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008"]
 SECURE_CONTENT_TYPE_NOSNIFF = True
@@ -149,6 +148,7 @@ if not DEBUG:
         "staticfiles": {"BACKEND": "project.storage.HashedFiles"},
     }
 
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -158,11 +158,14 @@ LOGGING = {
         "django": {},  # without Django's own handlers, which would say it all twice
         "daphne": {"level": "WARNING"},  # how it starts says nothing that helps an operator
     },
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "root": {
+        "handlers": ["console"],
+        "level": env.one_of("LOG_LEVEL", LOG_LEVELS, default="INFO"),
+    },
 }
 
 # The chat's own; chat/conf.py says what they mean.
-CHAT_POST_RATE = env.float("CHAT_POST_RATE", default=10)
-CHAT_HEARTBEAT = env.float("CHAT_HEARTBEAT", default=15)
-CHAT_OPEN_SIGNUP = env.bool("CHAT_OPEN_SIGNUP", default=True)
-CHAT_ALLOWED_ORIGINS = env.list("CHAT_ALLOWED_ORIGINS", default=[])
+CHAT_POST_RATE = env.number("CHAT_POST_RATE", default=10)
+CHAT_HEARTBEAT = env.number("CHAT_HEARTBEAT", default=15)
+CHAT_OPEN_SIGNUP = env.switch("CHAT_OPEN_SIGNUP", default=True)
+CHAT_ALLOWED_ORIGINS = env.words("CHAT_ALLOWED_ORIGINS")
