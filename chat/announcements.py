@@ -50,11 +50,12 @@ class Batch(msgspec.Struct, frozen=True, array_like=True, dict=True):
 
 
 class Relay(msgspec.Struct, frozen=True, array_like=True):
-    """An encoded frame that is not stored, for a room's sockets or only for one user's in it."""
+    """An encoded frame that is not stored, for a room, or for some of its users."""
 
     room_id: str
-    user: str | None
     line: bytes
+    only: str | None = None  # the key of the only user who gets it
+    but: str | None = None  # the key of the one who does not
 
 
 class Announcement(msgspec.Struct, frozen=True, array_like=True):

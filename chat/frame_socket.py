@@ -15,7 +15,7 @@ from .authentication import Identity
 from .errors import BadFrame, ChatError, RateLimited
 from .limits import Strikes
 from .messaging import Draft, Posted
-from .rooms import UserKey
+from .rooms import Seat, UserKey
 from .sockets import ASGISend, CloseCode, Socket
 from .worker import Worker
 
@@ -63,6 +63,13 @@ class FrameSocket(Socket):
     def show_page(self, page: Page, lines: list[bytes]) -> None:
         for payload in frames.pack(lines, conf.PAYLOAD_BYTES):
             self.hand(payload)
+
+    def show_room(self, seat: Seat) -> None:
+        self.tell(self._room(seat))
+
+    def _room(self, seat: Seat, ref: str | None = None) -> frames.Room:
+        online = self._worker.presence.online
+        return serializers.room_frame(seat, lambda u: u in online or u == self.user_id, ref)
 
     def relay(self, line: bytes) -> None:
         self.hand(line.decode())
@@ -126,6 +133,8 @@ class FrameSocket(Socket):
                 reading = worker.cursors.read(self, room_id, seq)
                 reading.add_done_callback(partial(self._tell_failure, ref))
                 await self.wait_in_line(reading)
+            case frames.Typing(room=room_id):
+                worker.switchboard.typing(self, room_id)
             case frames.Resume():
                 await self._resume(request)
             case frames.Look():
@@ -137,9 +146,9 @@ class FrameSocket(Socket):
                 await worker.delete(user, room_id, seq)
                 self.tell(frames.Ok(ref=ref))
             case frames.Open(to=name):
-                self.tell(serializers.room_frame(await worker.open_direct(user, name), ref))
+                self.tell(self._room(await worker.open_direct(user, name), ref))
             case frames.Join(room=room_id):
-                self.tell(serializers.room_frame(await worker.join(user, room_id), ref))
+                self.tell(self._room(await worker.join(user, room_id), ref))
             case frames.Leave(room=room_id):
                 await worker.leave(user, room_id)
                 self.tell(frames.Ok(ref=ref))
@@ -176,7 +185,7 @@ class FrameSocket(Socket):
 
     def _welcome(self, epoch: str) -> None:
         user = self.identity.user
-        lines = [frames.encode(serializers.room_frame(seat)) for seat in self.seats.values()]
+        lines = [frames.encode(self._room(seat)) for seat in self.seats.values()]
         fitting = serializers.fitting(lines)
         self.tell(
             frames.Welcome(

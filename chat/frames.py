@@ -68,6 +68,10 @@ class Read(Frame, tag="read"):
     seq: Number
 
 
+class Typing(Frame, tag="typing"):
+    room: RoomId
+
+
 class Open(Frame, tag="open"):
     to: Username
 
@@ -98,7 +102,7 @@ class Ping(Frame, tag="ping"):
     pass
 
 
-Request = Resume | Post | Edit | Delete | Ack | Read | Open | Join | Leave | Look | Ping
+Request = Resume | Post | Edit | Delete | Ack | Read | Typing | Open | Join | Leave | Look | Ping
 
 _requests: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 _types = {frame.__struct_config__.tag for frame in Request.__args__}
@@ -175,7 +179,10 @@ class Room(Frame, tag="room"):
     delivered_rev: int
     read_seq: int
     peer: str | None = None
-    receipts: dict[str, tuple[int, int]] | None = None  # delivered_rev and read_seq by username
+    # Of a small room's members, by username:
+    receipts: dict[str, tuple[int, int]] | None = None  # delivered_rev and read_seq
+    online: list[str] | None = None
+    last_seen: dict[str, str] | None = None  # of those who are not online
 
 
 class Left(Frame, tag="room"):
@@ -244,6 +251,17 @@ class Receipt(Frame, tag="receipt"):
     user: str
     delivered_rev: int
     read_seq: int
+
+
+class SomebodyTypes(Frame, tag="typing"):
+    room: str
+    user: str
+
+
+class Presence(Frame, tag="presence"):
+    user: str
+    online: bool
+    last_seen: str | None = None
 
 
 class History(Frame, tag="history"):

@@ -1,4 +1,4 @@
-"""What is stored: rooms, who is in them, what was said, and who may come in.
+"""What is stored: rooms, who is in them, what was said, who may come in, and who is online.
 
 The constraints carry the guarantees. `Room.rev` is raised under the room's row lock in the
 transaction that inserts or changes a message: the order of revs is the order of commits, without
@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from . import conf
@@ -164,6 +165,49 @@ class Access(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user}: {self.version}"
+
+
+class Lease(models.Model):
+    """A worker that lives: its connections count as long as it renews this."""
+
+    worker = models.CharField(primary_key=True, max_length=16, editable=False)
+    version = models.BigIntegerField(
+        default=1, editable=False, help_text=_("Raised when its connections change.")
+    )
+    started_at = models.DateTimeField(db_default=Now(), editable=False)
+    renewed_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    def __str__(self) -> str:
+        return self.worker
+
+
+class Connection(models.Model):
+    """An open WebSocket, on some worker."""
+
+    id = models.CharField(primary_key=True, max_length=16, default=opaque_id, editable=False)
+    lease = models.ForeignKey(Lease, models.CASCADE, related_name="connections", editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="chat_connections", editable=False
+    )
+    since = models.DateTimeField(db_default=Now(), editable=False)
+
+    def __str__(self) -> str:
+        return f"{self.user} on {self.lease_id}"
+
+
+class LastSeen(models.Model):
+    """When a user's last connection ended."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True, related_name="chat_last_seen"
+    )
+    at = models.DateTimeField(editable=False)
+
+    class Meta:
+        verbose_name_plural = _("last seen")
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.at:%Y-%m-%d %H:%M}"
 
 
 class Token(models.Model):

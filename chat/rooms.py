@@ -35,6 +35,7 @@ class Fellow(NamedTuple):
     username: str
     delivered_rev: int
     read_seq: int
+    last_seen: datetime | None  # if they are not online
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,16 @@ class Seat:
     @property
     def room(self) -> Room:
         return self.membership.room
+
+    @property
+    def is_small(self) -> bool:
+        """Whether its members see each other: receipts, presence, who is typing."""
+        return self.members <= conf.SMALL_ROOM
+
+    @property
+    def may_write(self) -> bool:
+        """As far as the role goes; mutes and bans are looked at when something is posted."""
+        return self.room.kind != Room.Kind.FEED or self.membership.role in MANAGERS
 
     @property
     def look(self) -> tuple[object, ...]:
@@ -143,7 +154,9 @@ def _fellows(room_ids: Collection[str]) -> dict[str, list[Fellow]]:
     rows = (
         Membership.objects.filter(room_id__in=room_ids)
         .order_by("pk")
-        .values_list("room_id", "user_id", name, "delivered_rev", "read_seq")
+        .values_list(
+            *("room_id", "user_id", name, "delivered_rev", "read_seq", "user__chat_last_seen__at")
+        )
     )
     fellows: dict[str, list[Fellow]] = defaultdict(list)
     for room_id, *fellow in rows:

@@ -1,13 +1,14 @@
 """Rows as frames: the shapes that clients get, over WebSocket and HTTP alike."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 
 import msgspec
 
 from . import conf, frames
 from .archive import History, Page
 from .models import Membership, Message
-from .rooms import Seat
+from .rooms import Seat, UserKey
 
 ENVELOPE_BYTES = 2048  # of a frame around its messages or rooms
 
@@ -30,8 +31,12 @@ def message_lines(messages: Iterable[Message]) -> list[bytes]:
     return [frames.encode(message_frame(message)) for message in messages]
 
 
-def room_frame(seat: Seat, ref: str | None = None) -> frames.Room:
+def room_frame(
+    seat: Seat, is_online: Callable[[UserKey], bool], ref: str | None = None
+) -> frames.Room:
     room, membership = seat.room, seat.membership
+    online = [f.username for f in seat.fellows if is_online(f.user_id)]
+    away = [f for f in seat.fellows if f.last_seen and f.username not in online]
     return frames.Room(
         ref=ref,
         room=room.pk,
@@ -46,6 +51,16 @@ def room_frame(seat: Seat, ref: str | None = None) -> frames.Room:
         delivered_rev=membership.delivered_rev,
         read_seq=membership.read_seq,
         receipts={f.username: (f.delivered_rev, f.read_seq) for f in seat.fellows} or None,
+        online=online if seat.fellows else None,
+        last_seen={f.username: frames.timestamp(f.last_seen) for f in away if f.last_seen} or None,
+    )
+
+
+def presence_frame(username: str, online: bool, last_seen: datetime | None) -> frames.Presence:
+    return frames.Presence(
+        user=username,
+        online=online,
+        last_seen=frames.timestamp(last_seen) if last_seen and not online else None,
     )
 
 

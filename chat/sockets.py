@@ -19,7 +19,8 @@ from .announcements import Batch
 from .archive import Cursor, Page
 from .authentication import Identity
 from .errors import ChatError
-from .rooms import Seat, username
+from .models import opaque_id
+from .rooms import Seat, UserKey, username
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +73,7 @@ class Socket(ABC):
 
     def __init__(self, send: ASGISend, identity: Identity) -> None:
         self.identity = identity
+        self.key = opaque_id()
         self.user_key = str(identity.user.pk)
         self.seats: dict[str, Seat] = {}
         self.behind: dict[str, Cursor] = {}
@@ -89,6 +91,10 @@ class Socket(ABC):
         self._asked: set[asyncio.Future[Any]] = set()  # writes that are not answered yet
         self._consumer = asyncio.current_task()
         self._reaper: asyncio.TimerHandle | None = None
+
+    @property
+    def user_id(self) -> UserKey:
+        return self.identity.user.pk
 
     @property
     def username(self) -> str:
@@ -130,6 +136,10 @@ class Socket(ABC):
         """Hand over what was read from the database; `lines` are its `replay` frames."""
 
     @abstractmethod
+    def show_room(self, seat: Seat) -> None:
+        """Hand over how a room looks to its user now."""
+
+    @abstractmethod
     def relay(self, line: bytes) -> None:
         """Hand over an encoded frame that somebody else caused."""
 
@@ -143,6 +153,13 @@ class Socket(ABC):
     def full(self) -> bool:
         """Whether it reads so slowly that it should be put behind instead of being buffered for."""
         return self._outbox_size > conf.OUTBOX_BYTES
+
+    def pass_on(self, line: bytes) -> bool:
+        """Relay what can be done without; False if this one reads too slowly, or not yet."""
+        if not self.resumed or self.full:
+            return False
+        self.relay(line)
+        return True
 
     def hand(self, text: str) -> None:
         """Let a WebSocket message wait for its turn to be sent."""

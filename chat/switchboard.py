@@ -8,16 +8,17 @@ could not see the database are all the same case.
 
 import asyncio
 import logging
+import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ParamSpec, Self, TypeVar
 
-from . import archive, conf, frames, serializers
+from . import archive, frames, serializers
 from .announcements import Announcement, Announcer, Batch, Relay
 from .archive import NEVER, Cursor, Page
 from .database import DatabaseThreads
-from .errors import ChatError
+from .errors import ChatError, Forbidden, NotFound
 from .models import Message
 from .rooms import Seat, Standing, UserKey
 from .sockets import CloseCode, Socket
@@ -28,6 +29,7 @@ logger = logging.getLogger(__name__)
 READERS = 4  # threads
 HEAL_AFTER = 0.02  # seconds in which a late announcement may still fit
 RETRY_AFTER = 1.0  # seconds until a read that failed is tried again
+TYPING_EVERY = 3.0  # seconds, for each user and room
 RECENT_BYTES = 256 * 1024  # of a room's last batches, to meet a head that moves on
 
 UNKNOWN = -1  # head of a room in which nobody has been live yet
@@ -77,6 +79,7 @@ class UserHere:
     pk: UserKey
     version: int  # of access, as far as all of the sockets show it
     shown: int = 0  # the highest version that some of them show
+    typed_at: dict[str, float] = field(default_factory=dict)  # last passed on, by room
     sockets: set[Socket] = field(default_factory=set)
 
 
@@ -85,6 +88,7 @@ class Switchboard:
 
     def __init__(self, announcer: Announcer) -> None:
         self.users: dict[str, UserHere] = {}  # by the key's text
+        self.is_busy = False  # what people can do without is left out
         self._announcer = announcer
         self._threads = DatabaseThreads("reader", READERS)
         self._rooms: dict[str, RoomHere] = {}
@@ -174,14 +178,31 @@ class Switchboard:
 
         In a small room everybody gets it, in a large one only the user's own sockets.
         """
-        relays = [
+        self._relay(
             Relay(
                 seat.room.pk,
-                None if seat.members <= conf.SMALL_ROOM else user_key,
                 frames.encode(frame),
+                only=None if seat.is_small else user_key,
             )
             for seat, user_key, frame in said
-        ]
+        )
+
+    def typing(self, socket: Socket, room_id: str) -> None:
+        """Tell the others in a small room that somebody writes there; NotFound."""
+        if (seat := socket.seats.get(room_id)) is None:
+            raise NotFound
+        if not seat.may_write:
+            raise Forbidden
+        now = time.monotonic()
+        typed_at = self.users[socket.user_key].typed_at
+        if self.is_busy or not seat.is_small or now - typed_at.get(room_id, 0) < TYPING_EVERY:
+            return
+        typed_at[room_id] = now
+        frame = frames.SomebodyTypes(room=room_id, user=socket.username)
+        self._relay([Relay(room_id, frames.encode(frame), but=socket.user_key)])
+
+    def _relay(self, relays: Iterable[Relay]) -> None:
+        relays = list(relays)
         for relay in relays:
             self._pass_on(relay)
         if relays:
@@ -197,14 +218,14 @@ class Switchboard:
     def _pass_on(self, relay: Relay) -> None:
         if self.is_blind:
             return
-        if relay.user is None:
+        if relay.only is None:
             listeners = self.sockets(relay.room_id)
         else:
-            here = self.users.get(relay.user)
+            here = self.users.get(relay.only)
             listeners = list(here.sockets) if here else []
         for socket in listeners:
-            if relay.room_id in socket.seats and socket.resumed and not socket.full:
-                socket.relay(relay.line)
+            if relay.room_id in socket.seats and socket.user_key != relay.but:
+                socket.pass_on(relay.line)
 
     def _fan_out(self, batch: Batch) -> None:
         here = self._rooms.get(batch.room_id)
@@ -354,6 +375,10 @@ class Switchboard:
 
     # What the check finds
 
+    def rooms(self) -> Collection[str]:
+        """Those that have sockets here."""
+        return self._rooms.keys()
+
     def heads(self) -> dict[str, int]:
         """Up to where each room that has sockets here has been fanned out."""
         return {room_id: here.head for room_id, here in self._rooms.items()}
@@ -405,7 +430,7 @@ class Switchboard:
             else:
                 socket.seats[room_id] = seat
             if socket.resumed and (known is None or known.look != seat.look):
-                socket.tell(serializers.room_frame(seat))
+                socket.show_room(seat)
         if socket.behind:
             self._catch_up_soon(socket)
 

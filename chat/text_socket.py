@@ -17,6 +17,7 @@ from .errors import Ambiguous, BadFrame, ChatError, NotFound, RateLimited, TooLa
 from .limits import Strikes
 from .messaging import Draft, Posted
 from .models import Room
+from .rooms import Seat
 from .sockets import ASGISend, CloseCode, Socket
 from .worker import Worker
 
@@ -68,6 +69,9 @@ class TextSocket(Socket):
                 at = frames.timestamp(message.created_at)
                 self._show(page.room_id, at, message.sender_name, message.body)
         self._note(page.room_id, page.upto)
+
+    def show_room(self, seat: Seat) -> None:
+        pass
 
     def relay(self, line: bytes) -> None:
         pass

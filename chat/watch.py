@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 THREADS = 2  # of its own: behind a thousand replays the check would come too late
 CHECK_EVERY = 1.0  # seconds, with jitter
 BLIND_AFTER = 5.0  # seconds without a look at the database until nothing may be shown
+BUSY_AFTER = 1.0  # seconds that this loop comes too late
 TOO_SLOW_AFTER = 30.0  # seconds in which a client has read nothing of what is there for it
 
 
@@ -153,9 +154,12 @@ class Watch:
 
     async def _tend_forever(self) -> None:
         while True:
-            await asyncio.sleep(min(1.0, conf.heartbeat() / 2))
+            due = time.monotonic() + min(1.0, conf.heartbeat() / 2)
+            await asyncio.sleep(due - time.monotonic())
+            now = time.monotonic()
+            self._switchboard.is_busy = now - due > BUSY_AFTER
             try:
-                self._tend(time.monotonic())
+                self._tend(now)
             except Exception:
                 logger.exception("Cannot tend the sockets")
 

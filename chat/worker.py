@@ -20,6 +20,7 @@ from .journal import Journal
 from .limits import PostLimit
 from .messaging import Draft, Posted
 from .models import Room, opaque_id
+from .presence import Presence
 from .rooms import Seat, Standing
 from .switchboard import Switchboard
 from .watch import Watch
@@ -36,17 +37,19 @@ class Worker:
     """Journal, switchboard and cursors, wired together. Use it as `async with Worker():`."""
 
     def __init__(self) -> None:
-        self._announcer = Announcer(opaque_id(), self._hear)
+        key = opaque_id()
+        self._announcer = Announcer(key, self._hear)
         self.switchboard = Switchboard(self._announcer)
         self.watch = Watch(self.switchboard)
         self.journal = Journal(self.switchboard.publish)
         self.cursors = Cursors(self.journal, self.switchboard)
+        self.presence = Presence(key, self.journal, self.switchboard)
         self._post_limit = PostLimit()
         self._parts = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         parts = (self._announcer, self.switchboard, self.watch, self.journal, self.cursors)
-        for part in parts:
+        for part in (*parts, self.presence):
             await self._parts.enter_async_context(part)
         return self
 

@@ -12,6 +12,7 @@ from django.db import OperationalError, connections
 
 from chat import messaging, watch
 from chat.announcements import EVENT, GROUP
+from chat.worker import Worker
 
 Send = Callable[[], Any]
 
@@ -94,6 +95,15 @@ def unseen_database() -> Any:
 def unwritable_database() -> Any:
     """No message can be stored."""
     return patch.object(messaging, "post", _fail)
+
+
+@contextmanager
+def busy(worker: Worker) -> Iterator[None]:
+    """The worker's loop comes so late that it leaves out what people can do without."""
+    with patch.object(watch, "BUSY_AFTER", -1):
+        worker.switchboard.is_busy = True
+        yield
+    worker.switchboard.is_busy = False
 
 
 async def until(condition: Callable[[], Any]) -> None:

@@ -78,6 +78,7 @@ async def test_a_room_tells_all_that_a_client_needs(application, tokens, alice, 
         "delivered_rev": 0,
         "read_seq": 0,
         "receipts": {"alice": [0, 2], "bob": [0, 0]},
+        "online": ["bob"],
     }
 
 

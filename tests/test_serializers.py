@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from chat import archive, conf, messaging, rooms, serializers
+from chat import archive, conf, frames, leases, messaging, rooms, serializers
 from chat.archive import Cursor, History, Page
 from chat.models import Message
 from tests.conversation import draft, post, read_on, say, say_much, seat_of
@@ -84,10 +84,14 @@ def test_a_retry_is_answered_as_the_first_time_even_after_an_edit(alice, kitchen
 # Rooms
 
 
+def nobody(user_id):
+    return False
+
+
 def test_a_room_as_its_member_sees_it(alice, bob, kitchen):
     say_much(alice, kitchen, 3)
     messaging.acknowledge({seat_of(bob, kitchen).pk: 2})
-    frame = serializers.room_frame(rooms.seat(bob.pk, kitchen.pk), "r1")
+    frame = serializers.room_frame(rooms.seat(bob.pk, kitchen.pk), nobody, "r1")
     assert (frame.ref, frame.room, frame.kind, frame.name) == ("r1", kitchen.pk, "group", "Kitchen")
     assert (frame.role, frame.members, frame.peer) == ("member", 2, None)
     assert (frame.rev, frame.seq, frame.first_seq) == (3, 3, 1)
@@ -96,13 +100,27 @@ def test_a_room_as_its_member_sees_it(alice, bob, kitchen):
 
 
 def test_a_large_room_tells_no_receipts(alice, station):
-    frame = serializers.room_frame(rooms.seat(alice.pk, station.pk))
+    frame = serializers.room_frame(rooms.seat(alice.pk, station.pk), nobody)
     assert (frame.members, frame.receipts) == (301, None)
+
+
+def test_a_small_room_tells_who_is_online_and_when_the_others_were_last_seen(alice, bob, kitchen):
+    leases.begin("one", {"a": alice.pk, "b": bob.pk})
+    leases.renew("one", {}, ["a", "b"])
+    seen = leases.last_seen([alice.pk])[alice.pk]
+    frame = serializers.room_frame(rooms.seat(bob.pk, kitchen.pk), lambda user: user == bob.pk)
+    assert frame.online == ["bob"]
+    assert frame.last_seen == {"alice": frames.timestamp(seen)}
+
+
+def test_a_large_room_does_not(alice, station):
+    frame = serializers.room_frame(rooms.seat(alice.pk, station.pk), nobody)
+    assert (frame.online, frame.last_seen) == (None, None)
 
 
 def test_a_direct_room_tells_its_peer(alice, bob):
     room = rooms.open_direct(alice, bob)
-    assert serializers.room_frame(rooms.seat(alice.pk, room.pk)).peer == "bob"
+    assert serializers.room_frame(rooms.seat(alice.pk, room.pk), nobody).peer == "bob"
 
 
 def test_a_receipt_tells_how_far_somebody_got(alice, bob, kitchen):

@@ -1,0 +1,146 @@
+"""Who is online, kept in step with the other workers through the database, and told to people.
+
+Whoever can do without is told last: while the worker is busy, nothing of this is read or shown. It
+needs no channel layer, and no history: the next look shows how things are.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Set
+from contextlib import suppress
+from datetime import datetime
+from typing import Self
+
+from . import frames, leases, serializers
+from .errors import ChatError
+from .journal import Journal
+from .rooms import Fellow, UserKey
+from .sockets import Socket
+from .switchboard import Switchboard
+from .tasks import Tasks
+
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY = 1.0  # seconds, with jitter
+RENEW_EVERY = 5.0  # seconds; leases.LIFE allows for two that fail
+# Seconds for which a closed connection still counts: a page that is loaded anew is not an absence.
+GRACE = 4.0
+
+
+class Presence:
+    """One per worker."""
+
+    def __init__(self, worker: str, journal: Journal, switchboard: Switchboard) -> None:
+        self.online: set[UserKey] = set()  # here or elsewhere, as far as people were told
+        self._worker = worker
+        self._journal = journal
+        self._switchboard = switchboard
+        self._noted: dict[str, UserKey] = {}  # our connections as the database has them
+        self._closed: dict[str, float] = {}  # those of them that have ended, and when
+        self._renewed_at: float | None = None  # None: there is no lease
+        self._versions: dict[str, int] = {}
+        self._users: dict[str, set[UserKey]] = {}  # by worker, as of those versions
+        self._missed: set[Socket] = set()  # they read too slowly to be told
+        self._tasks = Tasks()
+
+    async def __aenter__(self) -> Self:
+        self._tasks.start(self._look_forever())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._tasks.stop()
+        if self._renewed_at is not None:
+            with suppress(ChatError):  # then it runs out
+                await self._journal.run(leases.end, self._worker)
+
+    async def _look_forever(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY * random.uniform(0.8, 1.0))
+            try:
+                await self._renew()
+                await self._look()
+            except ChatError:
+                pass  # has been logged, and is tried again
+            except Exception:
+                logger.exception("Cannot tell who is online")
+
+    # What the others learn of us
+
+    async def _renew(self) -> None:
+        """Write what has changed here; an idle worker writes nothing."""
+        now = time.monotonic()
+        here = {socket.key: socket.user_id for socket in self._switchboard.sockets()}
+        opened = {key: user_id for key, user_id in here.items() if key not in self._noted}
+        gone = self._noted.keys() - here.keys()
+        self._closed = {key: self._closed.get(key, now) for key in gone}
+        closed = [key for key, since in self._closed.items() if now - since >= GRACE]
+        if self._renewed_at is None:
+            await self._begin(here)
+        elif opened or closed or now - self._renewed_at >= RENEW_EVERY:
+            if await self._journal.run(leases.renew, self._worker, opened, closed):
+                self._noted = {k: v for k, v in self._noted.items() if k not in closed} | opened
+                self._renewed_at = now
+                await self._journal.run(leases.sweep)
+            else:  # nobody heard of us for so long that others cleared up
+                await self._begin(here)
+        if not self._noted and self._renewed_at is not None:
+            await self._journal.run(leases.end, self._worker)
+            self._renewed_at = None
+
+    async def _begin(self, here: Mapping[str, UserKey]) -> None:
+        if here:
+            await self._journal.run(leases.begin, self._worker, here)
+            self._renewed_at = time.monotonic()
+        self._noted = dict(here)
+
+    # What we learn of everybody
+
+    async def _look(self) -> None:
+        """Read the lists of those workers whose list has changed, and tell who came or went."""
+        switchboard = self._switchboard
+        if switchboard.is_busy or switchboard.is_blind or not (switchboard.users or self._users):
+            return
+        versions = await switchboard.read(leases.versions)
+        changed = [w for w, version in versions.items() if self._versions.get(w) != version]
+        if changed or versions.keys() != self._versions.keys():
+            found = await switchboard.read(leases.users, changed) if changed else {}
+            kept = {w: users for w, users in self._users.items() if w not in changed}
+            self._users = {w: kept.get(w) or found.get(w, set()) for w in versions}
+            self._versions = versions
+        online = {here.pk for here in switchboard.users.values()}.union(*self._users.values())
+        left = self.online - online
+        last_seen = await switchboard.read(leases.last_seen, left) if left else {}
+        left -= {here.pk for here in switchboard.users.values()}  # back meanwhile
+        self.show(online - self.online, {user_id: last_seen.get(user_id) for user_id in left})
+
+    def show(self, came: Set[UserKey], left: Mapping[UserKey, datetime | None]) -> None:
+        """Tell who came, and who left and when, to whoever shares a small room with them."""
+        self.online |= came
+        self.online -= left.keys()
+        news: dict[Socket, dict[UserKey, bytes]] = defaultdict(dict)
+        for room_id in self._switchboard.rooms() if came or left else ():
+            sockets = self._switchboard.sockets(room_id)
+            for fellow in sockets[0].seats[room_id].fellows:
+                if fellow.user_id in came or fellow.user_id in left:
+                    line = self._line(fellow, left.get(fellow.user_id))
+                    for socket in sockets:
+                        news[socket][fellow.user_id] = line
+        for socket in self._missed:
+            for seat in socket.seats.values():
+                for fellow in seat.fellows:
+                    news[socket].setdefault(fellow.user_id, self._line(fellow, fellow.last_seen))
+        self._missed = {socket for socket, lines in news.items() if not _tell(socket, lines)}
+
+    def _line(self, fellow: Fellow, last_seen: datetime | None) -> bytes:
+        online = fellow.user_id in self.online
+        return frames.encode(serializers.presence_frame(fellow.username, online, last_seen))
+
+
+def _tell(socket: Socket, lines: dict[UserKey, bytes]) -> bool:
+    """False if it has to be told again."""
+    lines.pop(socket.user_id, None)  # who knows
+    told = [socket.pass_on(line) for line in lines.values()]
+    return all(told) or not socket.resumed  # whoever has yet to resume will be welcomed
