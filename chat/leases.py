@@ -51,12 +51,12 @@ def end(worker: str) -> None:
 
 def sweep() -> None:
     """Clear up behind workers that died without a word."""
-    if not _expired().exists():  # a transaction would be a write already
-        return
-    with transaction.atomic():
-        for lease in _expired().select_for_update(skip_locked=True).order_by("pk"):
-            _end(lease.connections.all(), lease.renewed_at)
-            lease.delete()
+    for worker in list(_expired().values_list("pk", flat=True)):
+        with transaction.atomic():  # one each: of two leases, the users would be locked unordered
+            lease = _expired().filter(pk=worker).select_for_update(skip_locked=True).first()
+            if lease is not None:  # otherwise another worker was faster
+                _end(lease.connections.all(), lease.renewed_at)
+                lease.delete()
 
 
 def versions() -> dict[str, int]:
