@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 LOOK_EVERY = 1.0  # seconds, with jitter
 RENEW_EVERY = 5.0  # seconds; leases.LIFE allows for two that fail
 # Seconds for which a closed connection still counts: a page that is loaded anew is not an absence.
-GRACE = 4.0
+GRACE = 2.0
 
 
 class Presence:
