@@ -6,13 +6,15 @@ Not `database_sync_to_async`: that is one thread for the whole process, shared w
 import asyncio
 import logging
 import os
+import select
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
-from django.db import Error, connection, connections
+from django.db import DEFAULT_DB_ALIAS, Error, connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .errors import ChatError, StorageFull, Unavailable
 
@@ -28,14 +30,27 @@ class DatabaseThreads:
     """Threads that run synchronous functions, each thread with a connection of its own."""
 
     def __init__(self, name: str, size: int) -> None:
-        self._pool = ThreadPoolExecutor(size, thread_name_prefix=name)
+        self._threads = ThreadPoolExecutor(size, name, initializer=self._begin)
+        self._connections: list[BaseDatabaseWrapper] = []
+
+    def _begin(self) -> None:
+        """Of each thread: its connection, not open yet, stays open for as long as the thread lives.
+
+        It is not one of the pool: there, a post would wait behind pages, and after an outage for
+        the pool to try again.
+        """
+        own = connections[DEFAULT_DB_ALIAS]
+        options = dict(own.settings_dict["OPTIONS"])
+        options.pop("pool", None)
+        own.settings_dict = {**own.settings_dict, "OPTIONS": options}
+        self._connections.append(own)
 
     def run(
         self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
     ) -> asyncio.Future[R]:
         """Start the function; what it began is not stopped by cancelling the future."""
         job = partial(_run, partial(function, *args, **kwargs))
-        return asyncio.get_running_loop().run_in_executor(self._pool, job)
+        return asyncio.get_running_loop().run_in_executor(self._threads, job)
 
     async def query(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the function; raises ChatError, also for what is wrong with the database."""
@@ -46,27 +61,39 @@ class DatabaseThreads:
             raise as_chat_error(error) from error
 
     async def close(self) -> None:
-        """Wait for what runs; drop what has not begun."""
-        await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
+        """Wait for what runs; drop what has not begun. No connection stays open."""
+        await asyncio.to_thread(self._end)
+
+    def _end(self) -> None:
+        self._threads.shutdown(cancel_futures=True)
+        for own in self._connections:
+            own.inc_thread_sharing()  # its thread is gone
+            own.close()
 
 
 def _run(job: Callable[[], R]) -> R:
-    _notice_another_file()
+    if connection.vendor == "sqlite":
+        _notice_another_file()
+    elif connection.connection is not None and _has_ended(connection.connection):
+        connections.close_all()  # instead of failing once in each thread
     try:
         return job()
     except Error:
         connections.close_all()  # whatever state it is in now
         raise
-    finally:
-        # Give a pooled connection back. Opening SQLite for every job would cost more than the job.
-        if connection.vendor != "sqlite":
-            connections.close_all()
+
+
+def _has_ended(postgresql: Any) -> bool:
+    """Whether the server has restarted, or cut us off, since we last asked it something."""
+    if postgresql.closed:
+        return True
+    goodbye = select.poll()  # select() itself cannot look at what a busy worker has many of
+    goodbye.register(postgresql.fileno(), select.POLLIN)  # it says nothing else unasked
+    return bool(goodbye.poll(0))
 
 
 def _notice_another_file() -> None:
     """Open SQLite anew when a backup took its file's place, or we go on with what nobody sees."""
-    if connection.vendor != "sqlite":
-        return
     try:
         status = os.stat(connection.settings_dict["NAME"])
     except OSError:

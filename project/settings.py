@@ -72,13 +72,27 @@ if database["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL",
     }
 else:
-    # Whatever hangs is given up before a client gives us up. DATABASE_URL?… may say otherwise.
+    # Whatever hangs is given up before a client gives us up: a query, a lock, a transaction whose
+    # worker was stopped, and on Linux a network that swallows everything. DATABASE_URL?… may say
+    # otherwise, for example ?options=-cstatement_timeout%3D0 to migrate a large table. PgBouncer in
+    # transaction mode wants ?disable_server_side_cursors=true, its own ignore_startup_parameters =
+    # options, and these three timeouts set by ALTER ROLE.
+    # The pool is for pages. The chat's threads (per worker: journal 1, its side 4, readers 4, watch
+    # 2) have connections of their own, see chat/database.py: pages can neither take nor delay them.
+    # So a worker has at most 11 + max_size connections.
     database["OPTIONS"] = {
-        "pool": {"min_size": 2, "max_size": 16, "timeout": 5},
+        # Not to grow back in ever longer intervals after an outage, but whenever it is asked.
+        "pool": {"min_size": 0, "max_size": 8, "timeout": 5, "reconnect_timeout": 0},
         "connect_timeout": 5,
-        "options": "-c statement_timeout=10s -c lock_timeout=3s",
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 2,
+        "tcp_user_timeout": 9_000,
+        "options": "-c statement_timeout=10s -c lock_timeout=3s"
+        " -c idle_in_transaction_session_timeout=10s",
         **database.get("OPTIONS", {}),
     }
+    database.setdefault("CONN_HEALTH_CHECKS", True)  # so that no page is given a dead one
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 if REDIS_URL := env.redis_url("REDIS_URL"):
