@@ -158,6 +158,23 @@ test("another epoch starts afresh and keeps what was not sent", async () => {
   assert.equal(bodies().length, 3);
 });
 
+test("who types is told, at most every three seconds and never of oneself", async () => {
+  client.type("kitchen");
+  client.type("kitchen");
+  await settled();
+  assert.deepEqual(server.got("typing").map(({ room }) => room), ["kitchen"]);
+  await server.send({ type: "typing", room: "kitchen", user: "bob" }, { type: "typing", room: "kitchen", user: "alice" });
+  assert.deepEqual(client.typists("kitchen"), ["bob"]);
+});
+
+test("nobody types any more once their message has come, or the connection is gone", async () => {
+  await server.send({ type: "typing", room: "kitchen", user: "bob" }, message(11));
+  assert.deepEqual(client.typists("kitchen"), []);
+  await server.send({ type: "typing", room: "kitchen", user: "bob" });
+  await server.close(1006);
+  assert.deepEqual(client.typists("kitchen"), []);
+});
+
 test("opening a direct room resolves with its id", async () => {
   const opening = client.open("bob");
   await settled();

@@ -50,6 +50,15 @@ test("marks say up to where one's own messages got", () => {
   assert.deepEqual(timeline({ messages, room }).slice(1).map(({ mark }) => mark), [undefined, "read", undefined, "delivered", "sent"]);
 });
 
+test("a row tells who has read up to it and who has read it at all", () => {
+  const messages = [1, 2, 3].map((seq) => message(seq, { sender: "alice" }));
+  const room = { ...receipts({ alice: [3, 3], bob: [3, 3], charlie: [3, 1] }), kind: "group", seq: 3 };
+  const [, first, second, third] = timeline({ messages, room });
+  assert.deepEqual([first.readers, first.readBy], [["charlie"], ["bob", "charlie"]]);
+  assert.equal(second.readers, undefined);
+  assert.deepEqual([third.readers, third.readBy], [["bob"], ["bob"]]);
+});
+
 test("equal ids of two senders are two rows", () => {
   const keys = timeline({ messages: [message(1, { id: "x" }), message(2, { id: "x", sender: "charlie" })] }).map(({ key }) => key);
   assert.equal(new Set(keys).size, keys.length);

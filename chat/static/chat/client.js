@@ -4,6 +4,7 @@ import { Connection } from "./connection.js";
 import { Cursors } from "./cursors.js";
 import { Outbox, clientId } from "./outbox.js";
 import { empty, reduce } from "./reducer.js";
+import { Typing } from "./typing.js";
 
 // More missed than this in one room and its copy starts afresh from the newest: the older ones come by history when somebody looks.
 const RESUME_LIMIT = 200;
@@ -16,6 +17,7 @@ export class Client {
   #connection;
   #cursors;
   #outbox;
+  #typing;
   #loading = new Set();
 
   constructor({ me, storage, connect, clock, random = Math.random, online = () => true, newId = clientId, onchange, onleft, onfailed }) {
@@ -32,6 +34,7 @@ export class Client {
       onstatus: (status) => this.#statusChanged(status),
     });
     this.#cursors = new Cursors({ clock, acknowledge: (cursors) => this.#connection.send({ type: "ack", cursors }) });
+    this.#typing = new Typing({ clock, say: (room) => this.#connection.send({ type: "typing", room }), onchange });
     this.#outbox = new Outbox({
       storage,
       clock,
@@ -119,6 +122,16 @@ export class Client {
     this.#apply({ type: "receipt", room, user: this.state.me, read_seq: seq });
   }
 
+  /** This person is writing in a room. */
+  type(room) {
+    if (this.synced) this.#typing.type(room);
+  }
+
+  /** Who else is writing there: usernames. */
+  typists(room) {
+    return this.#typing.in(room);
+  }
+
   #receive(frame, request) {
     switch (frame.type) {
       case "welcome":
@@ -132,6 +145,9 @@ export class Client {
       case "message":
       case "replay":
         this.#follow(frame);
+        break;
+      case "typing":
+        if (frame.user !== this.state.me) this.#typing.hear(frame.room, frame.user);
         break;
       default:
         this.#apply(frame, request);
@@ -152,7 +168,10 @@ export class Client {
     this.#apply(frame);
     const messages = frame.messages ?? [frame];
     // The message itself is as good as its `posted`, which may have been lost or gone to another tab.
-    for (const { sender, id } of messages) if (sender === this.state.me) this.#outbox.remove(id);
+    for (const { sender, id } of messages) {
+      if (sender === this.state.me) this.#outbox.remove(id);
+      this.#typing.end(frame.room, sender);
+    }
   }
 
   async #resumeAll() {
@@ -186,6 +205,7 @@ export class Client {
     if (state !== "live") {
       this.synced = false;
       this.#outbox.pause();
+      this.#typing.forget();
     }
     this.#edges.onchange();
   }

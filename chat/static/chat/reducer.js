@@ -3,9 +3,11 @@
 // Only frames that the cursors let through may come here. A room's `window` is the unbroken run of messages that is on show:
 // messages outside of it are held too, because a history that is still outstanding may bring an older copy of them.
 
+import { hear, introduce } from "./people.js";
+
 const KEPT_UNSHOWN = 200;
 
-export const empty = (me) => ({ me, epoch: undefined, limits: {}, rooms: new Map(), shown: null, outbox: [], posted: new Map() });
+export const empty = (me) => ({ me, epoch: undefined, limits: {}, rooms: new Map(), people: new Map(), shown: null, outbox: [], posted: new Map() });
 
 /** Frames of the server, and two of our own: `outbox` {items} and `look` {room, at}: at a seq, or at the newest for null. */
 export function reduce(state, frame, request) {
@@ -22,6 +24,8 @@ export function reduce(state, frame, request) {
       return change(state, frame.room, (room) => recall(room, frame, request ?? {}, state.me));
     case "receipt":
       return change(state, frame.room, (room) => receipt(room, frame, state.me));
+    case "presence":
+      return { ...state, people: hear(state.people, frame) };
     case "posted":
       return settle(post(state, frame));
     case "outbox":
@@ -55,24 +59,18 @@ export function pending(state, room) {
   return [...posted, ...waiting].filter(({ id }) => !seen.has(id));
 }
 
-/** How far one of one's own messages got: "sent", "delivered" to everybody else, or "read" by everybody else. */
-export function progress(room, message, me) {
-  const others = [...room.receipts].filter(([user]) => user !== me).map(([, cursors]) => cursors);
-  if (others.length === 0) return "sent";
-  if (others.every(([, read]) => read >= message.seq)) return "read";
-  return others.every(([delivered]) => delivered >= message.rev) ? "delivered" : "sent";
-}
-
 // Heads and receipts are told anew on each connection, and only then may they go back: after a restored backup they do.
+// Who came and left meanwhile was not heard, so nobody's presence is known until it is told anew.
 function greet(state, { epoch, limits }) {
   const sameHistory = state.epoch === undefined || state.epoch === epoch;
   const rooms = sameHistory ? new Map(state.rooms) : new Map();
   for (const [id, room] of rooms) rooms.set(id, { ...room, rev: 0, seq: 0, read_seq: 0, receipts: new Map() });
-  return { ...state, epoch, limits: limits ?? {}, rooms, posted: sameHistory ? state.posted : new Map() };
+  return { ...state, epoch, limits: limits ?? {}, rooms, people: new Map(), posted: sameHistory ? state.posted : new Map() };
 }
 
-function meet(state, frame) {
+function meet(state, { online, last_seen, ...frame }) {
   const known = state.rooms.get(frame.room);
+  const people = introduce(state.people, { online, last_seen, ...frame });
   const room = {
     ...(known ?? { applied: frame.delivered_rev, messages: new Map(), window: null, rev: 0, seq: 0, read_seq: 0, receipts: new Map() }),
     ...frame,
@@ -82,7 +80,7 @@ function meet(state, frame) {
     read_seq: Math.max(known?.read_seq ?? 0, frame.read_seq),
     receipts: new Map(Object.entries(frame.receipts ?? {}).map(([user, cursors]) => [user, further(known?.receipts.get(user), cursors)])),
   };
-  return change({ ...state, rooms: new Map(state.rooms).set(frame.room, room) }, frame.room, (same) => same);
+  return change({ ...state, people, rooms: new Map(state.rooms).set(frame.room, room) }, frame.room, (same) => same);
 }
 
 function leave(state, id) {

@@ -1,6 +1,6 @@
 // What a room shows, row by row: days, the "new" divider, grouped messages, and what is still on its way.
 
-import { progress } from "./reducer.js";
+import { marks, readBy, readers } from "./receipts.js";
 
 const GROUPED_WITHIN = 5 * 60_000;
 
@@ -8,12 +8,14 @@ const day = (at) => new Date(at).toDateString();
 
 /**
  * `messages` as the server sent them, `waiting` as `pending` gives them, `newAfter` the seq after which the divider stands (or null).
- * Rows: {kind: "day", at} · {kind: "new"} · {kind: "empty"} (alone) · {kind: "message", key, message, opens, mark?} where `opens` begins a group. A row's key
- * stays the same from pending to message, so that it is updated in place.
+ * Rows: {kind: "day", at} · {kind: "new"} · {kind: "empty"} (alone) · {kind: "message", key, message, opens, mark?, readers?, readBy?} where `opens` begins
+ * a group, `readers` have read up to here and no further, and `readBy` are all who have. A row's key stays the same from pending to
+ * message, so that it is updated in place.
  */
 export function rows({ room, messages, waiting, newAfter, me }) {
   const result = [];
-  const marks = furthest(room, messages, me);
+  const own = marks(room, messages, me);
+  const others = readers(room, messages, me);
   let previous = null;
   let divided = newAfter === null;
   for (const message of [...messages, ...waiting.map((item) => ({ ...item, sender: me, pending: true }))]) {
@@ -22,8 +24,10 @@ export function rows({ room, messages, waiting, newAfter, me }) {
     if (newDay) result.push({ kind: "day", key: `day ${day(message.at)}`, at: message.at });
     if (newest) result.push({ kind: "new", key: "new" });
     divided ||= newest;
-    const mark = message.pending ? message.state : marks.get(message.seq);
-    result.push({ kind: "message", key: key(message), message, mark, opens: newDay || newest || !grouped(previous, message) });
+    const opens = newDay || newest || !grouped(previous, message);
+    const mark = message.pending ? message.state : own.get(message.seq);
+    const upToHere = others.has(message.seq) && { readers: others.get(message.seq), readBy: readBy(room, message, me) };
+    result.push({ kind: "message", key: key(message), message, mark, opens, ...upToHere });
     previous = message;
   }
   if (result.length === 0 && room.seq < room.first_seq) result.push({ kind: "empty", key: "empty" });
@@ -35,17 +39,3 @@ const key = ({ sender, id, seq }) => (sender === null || !id ? `seq ${seq}` : `$
 
 const grouped = (previous, message) =>
   previous.sender === message.sender && new Date(message.at) - new Date(previous.at) < GROUPED_WITHIN;
-
-/** "Up to here" markers: the newest of one's own messages that got as far as sent, delivered, read. */
-function furthest(room, messages, me) {
-  const marks = new Map();
-  const seen = new Set();
-  for (const message of messages.toReversed()) {
-    if (message.sender !== me || message.deleted) continue;
-    const mark = progress(room, message, me);
-    if (!seen.has(mark)) marks.set(message.seq, mark);
-    seen.add(mark);
-    if (mark === "read") break;
-  }
-  return marks;
-}
