@@ -2,10 +2,15 @@
 
 import { banner } from "./banner.js";
 import { Client } from "./client.js";
-import { nameOf, rail } from "./rail.js";
+import { details } from "./details.js";
+import { keys } from "./keys.js";
+import { rail } from "./rail.js";
 import { unreadInAll } from "./reducer.js";
 import { roomView } from "./room.js";
-import { openDrafts, openStorage } from "./storage.js";
+import { nameOf, neighbour } from "./rooms.js";
+import { settings } from "./settings.js";
+import { openDrafts, openMemory, openStorage } from "./storage.js";
+import { switcher } from "./switcher.js";
 import { reason, text } from "./text.js";
 
 const NOTICE_FOR = 8_000;
@@ -39,12 +44,22 @@ const client = new Client({
 });
 
 const drafts = openDrafts(config.username);
+const choices = openMemory("roost");
 const room = roomView(client, drafts, { notify, address, visit: go });
 const drawRail = rail(client, { choose: go, address });
+const drawDetails = details(client, choices, { choose: go, notify });
 const drawBanner = banner(client);
+
+keys({
+  step: (by) => walk(by),
+  find: switcher(client, { choose: go }),
+  help: settings(choices),
+  readAll: () => room.readAll(),
+});
 
 let current = null;
 let drawing = false;
+let badge = 0; // what the page's icon says, where it was installed as an app
 let noticeEnds;
 
 // Nothing is painted in a hidden page, and so no animation frame comes: but its title must still tell what is new.
@@ -61,6 +76,7 @@ function draw() {
   drawBanner();
   drawRail(current);
   room.render();
+  drawDetails(current);
   drawTitle();
 }
 
@@ -68,6 +84,14 @@ function drawTitle() {
   const shown = client.state.rooms.get(current);
   const count = unreadInAll(client.state);
   document.title = `${count > 0 ? `(${count}) ` : ""}${shown ? nameOf(shown) : "Roost"}`;
+  if (count === badge) return;
+  badge = count;
+  navigator.setAppBadge?.(count).catch(() => {});
+}
+
+function walk(by) {
+  const id = neighbour(client.state.rooms.values(), current, by);
+  if (id !== undefined) go(id);
 }
 
 /** Where there is space for rail and room, the room that concerns everyone is on show until one chooses. */

@@ -1,9 +1,10 @@
 // One message as an element: its author, words, marks, and what may be done with it.
 
-import { clone, paintAvatar, write } from "./rows.js";
-import { clockTime, exactTime, reason, text } from "./text.js";
+import { parts } from "./links.js";
+import { clone, paintAvatar, show, write } from "./rows.js";
+import { clockTime, exactTime, listNames, reason, text } from "./text.js";
 
-const TICKS = { sent: "✓", delivered: "✓✓", read: "✓✓" };
+const FACES = 3;
 
 // A row is filled again only when what it shows is another object: the reducer never changes a message in place.
 const filled = new WeakMap();
@@ -12,10 +13,11 @@ export const messageRow = () => clone("message-row");
 
 /** `address(seq)` is a message's own URL, `linked` whether one came for this message. */
 export function fillMessage(element, row, { me, address, linked }) {
-  const { message, mark, opens } = row;
+  const { message, mark, opens, readers = [], readBy = [] } = row;
   element.classList.toggle("is-linked", linked);
   const before = filled.get(element);
-  if (before?.message === message && before.mark === mark && before.opens === opens) return;
+  const same = before?.message === message && before.mark === mark && before.opens === opens;
+  if (same && String(before.readBy ?? "") === String(readBy) && String(before.readers ?? "") === String(readers)) return;
   filled.set(element, row);
 
   const { sender, seq, at, body, deleted, edited_at, pending } = message;
@@ -36,25 +38,44 @@ export function fillMessage(element, row, { me, address, linked }) {
   time.title = exactTime(at);
   write(time, clockTime(at));
   fillBody(element.querySelector(".body"), deleted ? text("message.deleted") : body, edited_at && !deleted);
-  fillMark(element.querySelector(".mark"), mark);
+  // Faces say who has read it: that everybody has needs no mark beside them.
+  fillMark(element.querySelector(".mark"), mark === "read" && readers.length > 0 ? undefined : mark);
+  fillReaders(element.querySelector(".readers"), readers, readBy);
   element.querySelector(".actions").hidden = !mine;
   element.querySelector(".failure").hidden = !failed;
   write(element.querySelector(".why"), failed ? reason(message) : "");
 }
 
 function fillBody(element, words, edited) {
-  element.textContent = words;
-  if (!edited) return;
-  const note = document.createElement("span");
-  note.className = "note";
-  note.textContent = ` ${text("message.edited")}`;
-  element.append(note);
+  element.replaceChildren(...parts(words).map(({ text: part, href }) => (href ? link(part, href) : part)));
+  if (edited) element.append(Object.assign(document.createElement("span"), { className: "note", textContent: ` ${text("message.edited")}` }));
+}
+
+function link(words, href) {
+  return Object.assign(document.createElement("a"), { textContent: words, href, target: "_blank", rel: "noopener noreferrer nofollow" });
 }
 
 function fillMark(element, mark) {
   element.hidden = !mark;
   if (!mark) return;
+  const words = text(`mark.${mark}`);
   element.dataset.mark = mark;
-  write(element.querySelector(".tick"), TICKS[mark] ?? "");
-  write(element.querySelector(".words"), text(`mark.${mark}`));
+  element.title = words;
+  write(element.querySelector(".words"), words);
+}
+
+/** The faces of those who have read up to here, the names of all who have read it. */
+function fillReaders(element, readers, readBy) {
+  element.hidden = readers.length === 0;
+  const rest = readers.length - FACES;
+  const faces = (rest > 1 ? readers.slice(0, FACES) : readers).map((name) => ({ key: name, name }));
+  if (rest > 1) faces.push({ key: "", rest: `+${rest}` });
+  show(element.querySelector(".faces"), faces, () => clone("reader"), fillFace);
+  write(element.querySelector(".words"), readBy.length > 0 ? text("mark.read_by", { names: listNames(readBy) }) : "");
+}
+
+function fillFace(element, { name, rest }) {
+  element.classList.toggle("is-rest", Boolean(rest));
+  if (rest) write(element, rest);
+  else paintAvatar(element, name);
 }

@@ -1,13 +1,10 @@
 // The list of rooms with what is unread in each, and the dialog that begins a direct message.
 
+import { presenceOf } from "./people.js";
 import { unread } from "./reducer.js";
-import { clone, paintAvatar, show, write } from "./rows.js";
-import { reason, text } from "./text.js";
-
-const byName = (a, b) => nameOf(a).localeCompare(nameOf(b));
-
-/** A direct room is called as its other member. */
-export const nameOf = (room) => room.name || room.peer || room.room;
+import { inOrder, nameOf } from "./rooms.js";
+import { clone, paintAvatar, paintDot, show, write } from "./rows.js";
+import { presenceWords, reason, text } from "./text.js";
 
 /** `choose(room)` goes to a room, `address(room)` is its URL. Gives back `render(current)`. */
 export function rail(client, { choose, address }) {
@@ -36,7 +33,7 @@ export function rail(client, { choose, address }) {
   });
 
   return (current) => {
-    const rooms = [...client.state.rooms.values()].sort(byName);
+    const rooms = inOrder(client.state.rooms.values());
     for (const section of sections) {
       const items = rooms.filter(({ kind }) => kind === section.dataset.kind).map((room) => ({ key: room.room, room }));
       section.hidden = items.length === 0;
@@ -46,18 +43,19 @@ export function rail(client, { choose, address }) {
 
   function fill(element, room, isCurrent) {
     const link = element.querySelector("a");
-    const avatar = element.querySelector(".avatar");
     const badge = element.querySelector(".badge");
     const direct = room.kind === "direct";
+    const presence = direct ? presenceOf(client.state, room.peer) : undefined;
     const count = unread(room);
     link.href = address(room.room);
     link.dataset.room = room.room;
     link.ariaCurrent = isCurrent ? "page" : null;
-    link.ariaLabel = count > 0 ? `${nameOf(room)}, ${text("unread", { count })}` : null;
+    link.ariaLabel = [nameOf(room), presence && presenceWords(presence), count > 0 && text("unread", { count })].filter(Boolean).join(", ");
     link.classList.toggle("has-unread", count > 0);
-    avatar.hidden = !direct;
+    element.querySelector(".face").hidden = !direct;
     element.querySelector(".sigil").hidden = direct;
-    if (direct) paintAvatar(avatar, room.peer ?? nameOf(room));
+    if (direct) paintAvatar(element.querySelector(".avatar"), room.peer ?? nameOf(room));
+    paintDot(element.querySelector(".dot"), presence);
     write(element.querySelector(".name"), nameOf(room));
     badge.hidden = count === 0;
     write(badge, count > 99 ? "99+" : String(count));

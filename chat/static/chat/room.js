@@ -3,10 +3,11 @@
 import { composer } from "./composer.js";
 import { isBanned } from "./connection.js";
 import { fillMessage, messageRow } from "./message_row.js";
-import { nameOf } from "./rail.js";
+import { onlineIn, presenceOf } from "./people.js";
 import { onShow, pending, unread } from "./reducer.js";
-import { clone, show, write } from "./rows.js";
-import { dayName, reason, text } from "./text.js";
+import { nameOf } from "./rooms.js";
+import { clone, paintDot, show, write } from "./rows.js";
+import { dayName, presenceWords, reason, text, typingWords } from "./text.js";
 import { rows } from "./timeline.js";
 
 const AT_BOTTOM = 100;
@@ -15,7 +16,7 @@ const ABOVE_DIVIDER = 72;
 
 /**
  * `notify(words)` says something to the person, `address(room, seq)` is a message's URL, `visit(room, seq)` goes there.
- * Gives back `enter(room, seq)` and `render()`.
+ * Gives back `enter(room, seq)`, `readAll()` and `render()`.
  */
 export function roomView(client, drafts, { notify, address, visit }) {
   const head = document.querySelector(".room-head");
@@ -24,6 +25,7 @@ export function roomView(client, drafts, { notify, address, visit }) {
   const list = log.querySelector(".rows");
   const form = document.querySelector(".composer");
   const jump = form.querySelector(".jump");
+  const typists = form.querySelector(".typing");
   const confirmation = document.querySelector(".delete-dialog");
 
   let wanted = null; // the room id that the address names
@@ -42,15 +44,16 @@ export function roomView(client, drafts, { notify, address, visit }) {
       client.post(entered, body);
       toNewest();
     },
-    async edit(seq, body) {
+    async edit(id, seq, body) {
       try {
-        await client.edit(entered, seq, body);
+        await client.edit(id, seq, body);
         return true;
       } catch (error) {
         notify(reason(error));
         return false;
       }
     },
+    typed: () => client.type(entered),
     newestOwn: () => onShow(room()).messages.findLast(({ sender, deleted }) => sender === client.state.me && !deleted),
   });
 
@@ -60,7 +63,7 @@ export function roomView(client, drafts, { notify, address, visit }) {
   jump.addEventListener("click", toNewest);
   new ResizeObserver(resized).observe(log);
 
-  return { enter, render };
+  return { enter, readAll, render };
 
   function room() {
     return client.state.rooms.get(entered);
@@ -81,9 +84,10 @@ export function roomView(client, drafts, { notify, address, visit }) {
     head.hidden = !shown && !client.synced;
     nothing.hidden = Boolean(shown);
     if (!shown) return renderNothing();
-    writing.disable(isBanned(client.status));
-    write(head.querySelector("h1"), nameOf(shown));
-    write(head.querySelector(".about"), about(shown));
+    const silent = shown.kind === "feed" && shown.role === "member";
+    writing.disable(silent || isBanned(client.status), silent ? text("room.readonly") : "");
+    renderHead(shown);
+    write(typists, typingWords(client.typists(entered)));
     log.setAttribute("aria-label", text("room.log", { name: nameOf(shown) }));
     // A catch-up or a page of history is not news: nobody wants it all read out.
     log.setAttribute("aria-live", client.synced && !client.loading ? "polite" : "off");
@@ -105,17 +109,28 @@ export function roomView(client, drafts, { notify, address, visit }) {
     write(jump, count > 0 ? text("jump.new", { count }) : text("jump"));
   }
 
+  function renderHead(shown) {
+    const presence = shown.kind === "direct" ? presenceOf(client.state, shown.peer) : undefined;
+    write(head.querySelector("h1"), nameOf(shown));
+    write(head.querySelector(".about .words"), about(shown, presence));
+    paintDot(head.querySelector(".dot"), presence);
+    head.querySelector(".people").hidden = false;
+  }
+
   function renderNothing() {
     write(head.querySelector("h1"), text("room.none"));
-    write(head.querySelector(".about"), "");
+    write(head.querySelector(".about .words"), "");
+    head.querySelector(".dot").hidden = head.querySelector(".people").hidden = true;
     nothing.querySelector("button").hidden = !client.synced;
     const words = wanted === null ? "room.choose" : "room.missing";
     write(nothing.querySelector("p"), text(client.synced ? words : "room.loading"));
   }
 
-  function about({ kind, members }) {
-    if (kind === "direct") return text("room.direct");
-    return kind === "everyone" ? text("room.everyone") : text("room.members", { count: members });
+  function about(shown, presence) {
+    if (shown.kind === "direct") return presence ? presenceWords(presence) : text("room.direct");
+    const count = onlineIn(client.state, shown);
+    const who = shown.kind === "everyone" ? text("room.everyone") : text("room.members", { count: shown.members });
+    return count === undefined ? who : `${who} · ${text("room.online", { count })}`;
   }
 
   /** At the linked message, at the first unread one, or at the newest. */
@@ -149,6 +164,15 @@ export function roomView(client, drafts, { notify, address, visit }) {
     atBottom = true;
     atDivider = atLink = false;
     client.look(entered, null);
+  }
+
+  /** Whoever says that they have seen it all needs no divider. */
+  function readAll() {
+    const shown = room();
+    if (!shown) return;
+    client.read(entered, shown.seq);
+    newAfter = null;
+    toNewest();
   }
 
   // After a reset the window is gone: whoever was reading further up is led back there.

@@ -35,3 +35,9 @@ export function paintAvatar(element, name) {
   write(element, initials.join("").toLocaleUpperCase());
   element.dataset.tint = [...name].reduce((sum, letter) => (sum * 33 + letter.codePointAt(0)) % 1009, 5) % 8;
 }
+
+/** Full for who is here, a ring for who is not; none where it is not known. */
+export function paintDot(element, presence) {
+  element.hidden = !presence;
+  element.classList.toggle("is-online", Boolean(presence?.online));
+}

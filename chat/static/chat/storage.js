@@ -1,4 +1,4 @@
-// What outlives the page, in the browser's own stores: the outbox in IndexedDB, drafts in localStorage.
+// What outlives the page, in the browser's own stores: the outbox in IndexedDB, drafts and choices in localStorage.
 
 /** The outbox's storage for pages without IndexedDB: as durable as the page. */
 export function memoryStorage() {
@@ -57,27 +57,29 @@ const done = (request) =>
     request.onerror = () => reject(request.error);
   });
 
-/** Texts begun but not sent, one per room. A browser that stores nothing only loses them with the page. */
-export function openDrafts(username) {
+/** Strings that this browser remembers. One that stores nothing remembers them as long as the page. */
+export function openMemory(prefix) {
   const kept = new Map();
-  const name = (room) => `roost draft ${username} ${room}`;
   return {
-    get(room) {
-      if (kept.has(room)) return kept.get(room);
+    get(key) {
+      if (kept.has(key)) return kept.get(key);
       try {
-        return localStorage.getItem(name(room)) ?? "";
+        return localStorage.getItem(`${prefix} ${key}`) ?? "";
       } catch {
         return "";
       }
     },
-    set(room, text) {
-      kept.set(room, text);
+    set(key, words) {
+      kept.set(key, words);
       try {
-        if (text) localStorage.setItem(name(room), text);
-        else localStorage.removeItem(name(room));
+        if (words) localStorage.setItem(`${prefix} ${key}`, words);
+        else localStorage.removeItem(`${prefix} ${key}`);
       } catch {
-        // Full or forbidden: the draft lives on in `kept`.
+        // Full or forbidden: it lives on in `kept`.
       }
     },
   };
 }
+
+/** Texts begun but not sent, one per room. */
+export const openDrafts = (username) => openMemory(`roost draft ${username}`);

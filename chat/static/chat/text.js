@@ -13,6 +13,8 @@ const english = {
   "room.members": { one: "{count} member", other: "{count} members" },
   "room.direct": "Direct message",
   "room.everyone": "Everyone",
+  "room.online": "{count} online",
+  "room.readonly": "Only moderators write here.",
   "room.left": "You are no longer in {name}.",
   "room.missing": "This room does not exist, or you are not in it.",
   "room.none": "No room",
@@ -20,6 +22,7 @@ const english = {
   "room.empty": "Nothing here yet. Say the first word.",
   "room.loading": "Loading…",
   "room.log": "Messages in {name}",
+  "caught_up": { one: "{count} unread message.", other: "{count} unread messages." },
   "unread": { one: "{count} unread message", other: "{count} unread messages" },
   "jump": "Jump to latest",
   "jump.new": "Jump to latest ({count})",
@@ -34,6 +37,23 @@ const english = {
   "mark.delivered": "Delivered",
   "mark.read": "Read",
   "mark.failed": "Not sent",
+  "mark.read_by": "Read by {names}",
+  "typing.one": "{name} is typing…",
+  "typing.two": "{name} and {other} are typing…",
+  "typing.many": "{count} people are typing…",
+  "presence.online": "online",
+  "presence.offline": "offline",
+  "presence.today": "last seen {time}",
+  "presence.yesterday": "last seen yesterday",
+  "presence.earlier": "last seen {day}",
+  "role.owner": "owner",
+  "role.moderator": "moderator",
+  "you": "{name} (you)",
+  "comma": ", ",
+  "more": "{names} and {count} more",
+  "members.none": "Members are listed only in smaller rooms.",
+  "switch.direct": "Write to {name}",
+  "switch.none": "No such room.",
   "left": "{count} left",
   "over": "{count} too many",
   "failed": "Your message was not sent: {why}",
@@ -74,11 +94,36 @@ export const clockTime = (at) => format(at, { hour: "2-digit", minute: "2-digit"
 
 export const exactTime = (at) => format(at, { dateStyle: "full", timeStyle: "medium" });
 
+const isDay = (at, time) => new Date(time).toDateString() === new Date(at).toDateString();
+const dayBefore = (time) => new Date(time).setDate(new Date(time).getDate() - 1);
+
 export function dayName(at, now = Date.now()) {
-  const isDay = (time) => new Date(time).toDateString() === new Date(at).toDateString();
-  const yesterday = new Date(now).setDate(new Date(now).getDate() - 1);
-  if (isDay(now)) return text("today");
-  if (isDay(yesterday)) return text("yesterday");
+  if (isDay(at, now)) return text("today");
+  if (isDay(at, dayBefore(now))) return text("yesterday");
   const sameYear = new Date(now).getFullYear() === new Date(at).getFullYear();
   return format(at, { weekday: "long", day: "numeric", month: "long", ...(!sameYear && { year: "numeric" }) });
+}
+
+/** "alice, bob, and charlie"; of very many only the first ones, and how many more. */
+export function listNames(names, most = 12) {
+  const rest = names.length - most;
+  if (rest > 1) return text("more", { names: names.slice(0, most).join(text("comma")), count: rest });
+  return new Intl.ListFormat(language()).format(names);
+}
+
+/** Whether somebody is here, or when they were, from what the reducer knows of them. */
+export function presenceWords({ online, last_seen }, now = Date.now()) {
+  if (online) return text("presence.online");
+  if (!last_seen) return text("presence.offline");
+  if (isDay(last_seen, now)) return text("presence.today", { time: clockTime(last_seen) });
+  if (isDay(last_seen, dayBefore(now))) return text("presence.yesterday");
+  return text("presence.earlier", { day: format(last_seen, { dateStyle: "medium" }) });
+}
+
+/** "Bob is typing…"; nothing for nobody. */
+export function typingWords(names) {
+  const [name, other] = names;
+  if (names.length === 0) return "";
+  if (names.length === 1) return text("typing.one", { name });
+  return names.length === 2 ? text("typing.two", { name, other }) : text("typing.many", { count: names.length });
 }
