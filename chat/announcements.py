@@ -1,38 +1,45 @@
-"""What workers tell each other over the channel layer, and the one module that knows the layer.
+"""What workers tell each other over the channel layer.
 
-An announcement is a hint: it may be lost, doubled, late or out of order, and nobody waits for it.
-One channel per worker, one group of all workers, one event per batch of messages.
+An announcement is a hint: it may be lost, doubled, late, out of order or made up, and nobody waits
+for it. Whatever waits for the layer goes out as one event.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import Any, Self
+from typing import Annotated, NamedTuple, Self
 
 import msgspec
-from channels.layers import get_channel_layer
 
 from . import conf, frames
+from .complaints import Nuisance
+from .layer import Layer
 from .tasks import Tasks
 
 logger = logging.getLogger(__name__)
 
-GROUP = "chat.workers"
-EVENT = "chat.announcement"
-# Announcements that may wait for the layer; more are dropped, and healed by the check.
-QUEUE = 1_000
-SEND_TIMEOUT = 2.0  # seconds
-RETRY = 1.0  # seconds until the layer is tried again
+EVENT_BYTES = 256 * 1024  # in one event; a single line may be longer
+QUEUE_BYTES = 4 * 1024 * 1024  # that wait for the layer; beyond that the oldest are dropped
+TOO_LATE = 2.0  # seconds after which the check has told everybody
+RETRY = 0.5  # seconds until what the layer did not take is sent again
+
+Rev = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True, dict=True):
     """New revs of one room without a hole, `(after, upto]`, encoded once for everybody."""
 
     room_id: str
-    after: int
-    upto: int
+    after: Rev
+    upto: Rev
     lines: list[bytes]  # encoded `message` frames in rev order
+
+    def __post_init__(self) -> None:
+        if not 0 < self.upto - self.after == len(self.lines):
+            raise ValueError("Expected one line for each rev")
 
     @cached_property
     def size(self) -> int:
@@ -48,6 +55,29 @@ class Batch(msgspec.Struct, frozen=True, array_like=True, dict=True):
     def messages(self) -> list[frames.Message]:
         return [frames.decode_message(line) for line in self.lines]
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether its lines are what they are said to be, whoever wrote them."""
+        try:
+            told = [(message.room, message.rev) for message in self.messages]
+        except msgspec.DecodeError:
+            return False
+        expected = [(self.room_id, rev) for rev in range(self.after + 1, self.upto + 1)]
+        return told == expected and all(map(_is_one_line, self.lines))
+
+    def parts(self) -> Iterator["Batch"]:
+        """Batches of a size that an event can carry, which follow on each other."""
+        start = size = 0
+        for end, line in enumerate(self.lines):
+            if end > start and size + len(line) > EVENT_BYTES:
+                yield self._part(start, end)
+                start, size = end, 0
+            size += len(line)
+        yield self._part(start, len(self.lines)) if start else self
+
+    def _part(self, start: int, end: int) -> "Batch":
+        return Batch(self.room_id, self.after + start, self.after + end, self.lines[start:end])
+
 
 class Relay(msgspec.Struct, frozen=True, array_like=True):
     """An encoded frame that is not stored, for a room, or for some of its users."""
@@ -57,75 +87,129 @@ class Relay(msgspec.Struct, frozen=True, array_like=True):
     only: str | None = None  # the key of the only user who gets it
     but: str | None = None  # the key of the one who does not
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether it is a frame that workers relay, whoever wrote it."""
+        try:
+            frame = _decode_relayed(self.line)
+        except msgspec.DecodeError:
+            return False
+        return frame.room == self.room_id and _is_one_line(self.line)
+
 
 class Announcement(msgspec.Struct, frozen=True, array_like=True):
-    worker: str
     batches: Sequence[Batch] = ()
     relays: Sequence[Relay] = ()
     users: Sequence[str] = ()  # whose access has changed
 
 
-class Announcer:
-    """One worker's ears and mouth. `hear` gets what other workers announce."""
+Hint = Batch | Relay | str  # a part of an announcement; text: a user whose access has changed
 
-    def __init__(self, worker: str, hear: Callable[[Announcement], None]) -> None:
-        self._worker = worker
+
+class Waiting(NamedTuple):
+    """A hint that waits for the layer."""
+
+    hint: Hint
+    size: int
+    since: float
+
+
+class Announcer:
+    """One worker's mouth and ears. `hear` gets what other workers of this epoch announce."""
+
+    def __init__(
+        self,
+        worker: str,
+        hear: Callable[[Announcement], None],
+        epoch: Callable[[], Awaitable[str]],
+    ) -> None:
         self._hear = hear
-        self._layer = get_channel_layer()
-        self._queue: asyncio.Queue[Announcement] = asyncio.Queue(QUEUE)
+        self._layer = Layer(worker, self._receive, epoch)
+        self._waiting: deque[Waiting] = deque()
+        self._waiting_bytes = 0
+        self._some_wait = asyncio.Event()
+        self._dropped = Nuisance(logger, "The channel layer is too slow; announcements dropped")
+        self._garbage = Nuisance(logger, "The channel layer brought what is no announcement")
         self._tasks = Tasks()
 
     async def __aenter__(self) -> Self:
-        if self._layer is not None:
-            self._tasks.start(self._listen_forever())
+        await self._layer.__aenter__()
+        if self._layer.exists:
             self._tasks.start(self._send_forever())
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._tasks.stop()
+        await self._layer.__aexit__()
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether what we announce comes back to us, and so reaches the others."""
+        return self._layer.is_heard
 
     def announce(
         self,
-        batches: Sequence[Batch] = (),
-        relays: Sequence[Relay] = (),
-        users: Sequence[str] = (),
+        batches: Iterable[Batch] = (),
+        relays: Iterable[Relay] = (),
+        users: Iterable[str] = (),
     ) -> None:
         """Tell the other workers, some time soon, if the layer can."""
-        if self._layer is None:
+        if not self._layer.exists:
             return
-        try:
-            self._queue.put_nowait(Announcement(self._worker, batches, relays, users))
-        except asyncio.QueueFull:
-            logger.warning("The channel layer is too slow: an announcement was dropped")
+        for batch in batches:
+            for part in batch.parts():
+                self._append(part, part.size)
+        for relay in relays:
+            self._append(relay, len(relay.line))
+        for user_key in users:
+            self._append(user_key, len(user_key))
+        self._some_wait.set()
+
+    def _append(self, hint: Hint, size: int) -> None:
+        self._waiting.append(Waiting(hint, size, time.monotonic()))
+        self._waiting_bytes += size
+        while self._waiting_bytes > QUEUE_BYTES:
+            self._pop()
+            if self.is_heard:  # otherwise it has been said why
+                self._dropped.again(size)
+
+    def _pop(self) -> Waiting:
+        waiting = self._waiting.popleft()
+        self._waiting_bytes -= waiting.size
+        return waiting
+
+    def _take(self) -> list[Waiting]:
+        """As much as one event carries; what is too late is dropped."""
+        taken: list[Waiting] = []
+        room_left = EVENT_BYTES
+        too_late = time.monotonic() - TOO_LATE
+        while self._waiting and (not taken or self._waiting[0].size <= room_left):
+            waiting = self._pop()
+            if waiting.since >= too_late:
+                taken.append(waiting)
+                room_left -= waiting.size
+        return taken
+
+    def _put_back(self, taken: Sequence[Waiting]) -> None:
+        self._waiting.extendleft(reversed(taken))
+        self._waiting_bytes += sum(waiting.size for waiting in taken)
+        self._some_wait.set()
 
     async def _send_forever(self) -> None:
         while True:
-            announcement = await self._queue.get()
-            try:
-                event = {"type": EVENT, "body": msgspec.msgpack.encode(announcement)}
-                async with asyncio.timeout(SEND_TIMEOUT):
-                    await self._layer.group_send(GROUP, event)
-            except Exception as error:  # any layer, any failure
-                logger.warning("The channel layer took no announcement: %r", error)
-
-    async def _listen_forever(self) -> None:
-        while True:
-            try:
-                channel = await self._layer.new_channel("worker")
-                await self._layer.group_add(GROUP, channel)
-                while True:
-                    self._receive(await self._layer.receive(channel))
-            except Exception as error:
-                logger.warning("The channel layer cannot be heard: %r", error)
+            await self._some_wait.wait()
+            taken = self._take()
+            if not self._waiting:
+                self._some_wait.clear()
+            if taken and not await self._layer.send(_encode(taken)):
+                self._put_back(taken)
                 await asyncio.sleep(RETRY)
 
-    def _receive(self, event: dict[str, Any]) -> None:
+    def _receive(self, body: bytes) -> None:
         try:
-            announcement = _decode(event["body"])
-        except (KeyError, TypeError, msgspec.DecodeError):
-            logger.warning("The channel layer brought something that is no announcement")
-            return
-        if announcement.worker == self._worker:
+            announcement = _decode(body)
+        except Exception as error:  # whatever somebody made up
+            self._garbage.again(error)
             return
         try:
             self._hear(announcement)
@@ -133,4 +217,20 @@ class Announcer:
             logger.exception("Cannot show what another worker announced")
 
 
+def _encode(taken: Iterable[Waiting]) -> bytes:
+    hints = [waiting.hint for waiting in taken]
+    return msgspec.msgpack.encode(
+        Announcement(
+            batches=[hint for hint in hints if isinstance(hint, Batch)],
+            relays=[hint for hint in hints if isinstance(hint, Relay)],
+            users=list(dict.fromkeys(hint for hint in hints if isinstance(hint, str))),
+        )
+    )
+
+
+def _is_one_line(line: bytes) -> bool:
+    return b"\n" not in line
+
+
 _decode = msgspec.msgpack.Decoder(Announcement).decode
+_decode_relayed = msgspec.json.Decoder(frames.Receipt | frames.SomebodyTypes).decode

@@ -38,7 +38,7 @@ class Worker:
 
     def __init__(self) -> None:
         key = opaque_id()
-        self._announcer = Announcer(key, self._hear)
+        self._announcer = Announcer(key, self._hear, self._epoch)
         self.switchboard = Switchboard(self._announcer)
         self.watch = Watch(self.switchboard)
         self.journal = Journal(self.switchboard.publish)
@@ -117,6 +117,9 @@ class Worker:
         for user_key in concerned - {me}:
             self.watch.refresh_soon(user_key)
         await self.watch.refresh(me)
+
+    async def _epoch(self) -> str:
+        return await self.watch.epoch()
 
     def _hear(self, announcement: Announcement) -> None:
         self.switchboard.hear(announcement)

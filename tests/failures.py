@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from channels.layers import get_channel_layer
+from channels.layers import InMemoryChannelLayer, get_channel_layer
+from channels_redis.pubsub import RedisPubSubLoopLayer
+from django.conf import settings
 from django.db import OperationalError, connections
 
-from chat import messaging, watch
-from chat.announcements import EVENT, GROUP
+from chat import messaging, pulse, watch
+from chat.layer import EVENT, Layer, group
 from chat.worker import Worker
 
 Send = Callable[[], Any]
@@ -34,13 +36,13 @@ async def meanwhile(function: Callable[..., Any], /, *args: Any, **kwargs: Any) 
 
 @contextmanager
 def _on_the_way(carry: Callable[[Send], object]) -> Iterator[None]:
-    layer = type(get_channel_layer())
-    group_send = layer.group_send
+    real_send = Layer.send
 
-    async def take(self: Any, group: str, event: Any) -> None:
-        carry(lambda: asyncio.ensure_future(group_send(self, group, event)))
+    async def send(self: Layer, body: bytes) -> bool:
+        carry(lambda: asyncio.ensure_future(real_send(self, body)))
+        return True
 
-    with patch.object(layer, "group_send", take):
+    with patch.object(Layer, "send", send):
         yield
 
 
@@ -75,9 +77,16 @@ def reversed_announcements(every: float = 0.01) -> Any:
     return _on_the_way(hold)
 
 
+def stubborn_layer(group_send: Callable[..., Any]) -> Any:
+    """The layer itself, real or in memory, does this with whatever is sent."""
+    layer = RedisPubSubLoopLayer if settings.REDIS_URL else InMemoryChannelLayer
+    return patch.object(layer, "group_send", group_send)
+
+
 async def poison(**event: Any) -> None:
     """Announce something that no worker would say."""
-    await get_channel_layer().group_send(GROUP, {"type": EVENT, **event})
+    event = {"type": EVENT, "worker": "nobody", **event}
+    await get_channel_layer().group_send(group(await meanwhile(pulse.epoch)), event)
 
 
 # The database

@@ -13,7 +13,7 @@ from chat import conf, messaging, pulse, rooms
 from chat.models import Message, Room
 from tests.client import Client, state
 from tests.conversation import say, say_much, seat_of
-from tests.failures import meanwhile, unwritable_database
+from tests.failures import meanwhile, until, unwritable_database
 from tests.fake_browser import Browser, browser
 
 
@@ -679,7 +679,7 @@ async def test_a_heartbeat_comes_when_there_is_nothing_else(application, tokens,
 @pytest.fixture
 async def deserted(worker: Any) -> Any:
     """Whether nobody and nothing is left on this worker: no user, no room, no task."""
-    await asyncio.sleep(0)  # its own tasks have begun
+    await until(lambda: worker._announcer.is_heard)  # its own tasks have begun
     before = asyncio.all_tasks()
 
     async def deserted() -> bool:

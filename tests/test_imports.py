@@ -134,7 +134,7 @@ def test_the_domain_knows_neither_websockets_nor_channels(module):
 
 
 def test_one_module_names_the_channel_layer():
-    assert who_imports("channels.layers") == {"chat.announcements"}
+    assert who_imports("channels.layers") == {"chat.layer"}
 
 
 def test_one_module_is_a_consumer_and_only_the_project_knows_it():

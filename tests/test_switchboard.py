@@ -26,6 +26,7 @@ from tests.failures import (
     meanwhile,
     poison,
     reversed_announcements,
+    stubborn_layer,
     unseen_database,
     until,
     unwritable_database,
@@ -192,20 +193,20 @@ async def test_without_a_layer_a_single_worker_works(transactional_db, settings,
         await bob.sees(kitchen.pk, "Tea?")
 
 
-async def test_a_layer_that_hangs_delays_nobody(application, tokens, kitchen, monkeypatch):
+async def test_a_layer_that_hangs_delays_nobody(application, tokens, kitchen):
     async def hang(*_: Any) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr("channels.layers.InMemoryChannelLayer.group_send", hang)
-    async with (
-        browser(application, tokens["alice"]) as alice,
-        browser(application, tokens["bob"]) as bob,
-    ):
-        began = time.monotonic()
-        for n in range(10):
-            await alice.post(str(n), room=kitchen.pk)
-        await bob.sees(kitchen.pk, "9")
-        assert time.monotonic() - began < 2
+    with stubborn_layer(hang):
+        async with (
+            browser(application, tokens["alice"]) as alice,
+            browser(application, tokens["bob"]) as bob,
+        ):
+            began = time.monotonic()
+            for n in range(10):
+                await alice.post(str(n), room=kitchen.pk)
+            await bob.sees(kitchen.pk, "9")
+            assert time.monotonic() - began < 2
 
 
 async def test_a_layer_that_fails_is_tried_again(application, elsewhere, tokens, kitchen):
@@ -216,7 +217,7 @@ async def test_a_layer_that_fails_is_tried_again(application, elsewhere, tokens,
         browser(application, tokens["alice"]) as alice,
         browser(elsewhere, tokens["bob"]) as bob,
     ):
-        with patch("channels.layers.InMemoryChannelLayer.group_send", fail):
+        with stubborn_layer(fail):
             await alice.post("one", room=kitchen.pk)
             await bob.sees(kitchen.pk, "one")  # the check has seen it
         await alice.post("two", room=kitchen.pk)
@@ -337,7 +338,7 @@ async def test_going_blind_while_a_room_is_healed_lets_nobody_be_live(
             await until(lambda: switch.is_blind)
             assert (await bob.ask("ping"))["type"] == "pong"
             other_worker.switchboard.publish(await meanwhile(say, alice, kitchen, "secret"))
-            await until(lambda: not other_worker._announcer._queue.qsize())
+            await until(lambda: not other_worker._announcer._waiting)
             assert (await bob.ask("ping"))["type"] == "pong"
             assert "secret" not in str(bob.frames)
             switch.see_again()
