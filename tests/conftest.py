@@ -1,20 +1,27 @@
 """Alice and bob share a kitchen; charlie may not see it."""
 
-import shutil
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import hypothesis
 import pytest
+from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.db import connection
+from django.contrib.auth.models import Permission
+from django.contrib.contenttypes.models import ContentType
+from django.db import connection, transaction
+from django.test import TransactionTestCase
 
 from chat import authentication, rooms, watch
 from chat.consumers import ChatConsumer
 from chat.models import Room
 from chat.worker import Worker
+from tests import databases
 from tests.conversation import crowd, say_much
+from tests.databases import Database
 from tests.servers import Server, environment, manage
 
 PASSWORD = "demo"
@@ -26,12 +33,53 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("patient")
 
 
+# Two stacks: SQLite and a layer in memory; PostgreSQL and Redis, by `python -m tests.stacks pytest`
+
+
+def pytest_report_header() -> str:
+    layer = settings.CHANNEL_LAYERS["default"]["BACKEND"].rpartition(".")[2]
+    return f"stack: {connection.vendor}, {layer}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The second stack is for what touches a database or a layer; browsers say the same on both."""
+    if connection.vendor == "sqlite":
+        return
+    config.hook.pytest_deselected(items=[item for item in items if not _uses_a_stack(item)])
+    items[:] = filter(_uses_a_stack, items)
+
+
+def _uses_a_stack(item: pytest.Item) -> bool:
+    fixtures = {*getattr(item, "fixturenames", ())}
+    if "chromium" in fixtures:
+        return False
+    stored = fixtures & {"db", "transactional_db", "database"}
+    return bool(stored) or item.get_closest_marker("django_db") is not None
+
+
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
     """SQLite in a file: threads of their own cannot share one in memory."""
     if connection.vendor == "sqlite":
         file = tmp_path_factory.mktemp("database") / "test.sqlite3"
         connection.settings_dict["TEST"]["NAME"] = str(file)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_flush() -> Iterator[None]:
+    """After a test with transactions of its own. Django's flush costs more than most tests."""
+    with patch.object(TransactionTestCase, "_fixture_teardown", _empty_tables):
+        yield
+
+
+def _empty_tables(_: TransactionTestCase) -> None:
+    """Of all but what `migrate` has filled, and flush would make anew: types and permissions."""
+    kept = {ContentType._meta.db_table, Permission._meta.db_table}
+    # Constraints are looked at when the transaction ends: the order does not matter.
+    with transaction.atomic(), connection.cursor() as cursor:
+        for table in connection.introspection.django_table_names():
+            if table not in kept:
+                cursor.execute(f"DELETE FROM {connection.ops.quote_name(table)}")
 
 
 @pytest.fixture(autouse=True)
@@ -137,18 +185,27 @@ def serve(worker: Worker) -> Any:
 
 
 @pytest.fixture(scope="session")
-def demo_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def demo_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     home = tmp_path_factory.mktemp("demo")
-    manage(environment(home), "migrate")
-    manage(environment(home), "demo")
-    return home / "db.sqlite3"
+    with databases.database(home) as database:
+        env = environment(home, DATABASE_URL=database.url)
+        manage(env, "migrate")
+        manage(env, "demo")
+        yield database
 
 
 @pytest.fixture
-def server_env(demo_database: Path, tmp_path: Path) -> dict[str, str]:
-    """Of servers that share a database of this test's own."""
-    shutil.copy(demo_database, tmp_path)
-    return environment(tmp_path)
+def database(demo_database: Database, tmp_path: Path) -> Iterator[Database]:
+    """The demo's, as one of this test's own."""
+    with databases.database(tmp_path, demo_database) as database:
+        yield database
+
+
+@pytest.fixture
+def server_env(database: Database, tmp_path: Path) -> dict[str, str]:
+    """Of servers that share this test's database and, on the second stack, its Redis."""
+    redis = os.environ.get("REDIS_URL", "")
+    return environment(tmp_path, DATABASE_URL=database.url, REDIS_URL=redis)
 
 
 @pytest.fixture

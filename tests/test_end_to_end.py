@@ -2,13 +2,11 @@
 
 import asyncio
 import socket
-import sqlite3
 import time
 import uuid
 from collections import deque
 from collections.abc import Callable
-from contextlib import AsyncExitStack, closing
-from pathlib import Path
+from contextlib import AsyncExitStack
 
 from websockets.exceptions import WebSocketException
 
@@ -251,22 +249,16 @@ async def everything(page: Browser, room: str) -> list[Row]:
 
 
 async def test_a_backup_put_in_the_place_of_the_database_is_what_counts_from_then_on(
-    server, server_env, tmp_path
+    server, database
 ):
-    file = Path(server_env["DATABASE_URL"].removeprefix("sqlite:///"))
-    backup = tmp_path / "backup.sqlite3"
     async with server.browser(server.token("alice")) as alice:
-        with closing(sqlite3.connect(file)) as database:
-            database.execute("VACUUM INTO ?", [str(backup)])
+        backup = await asyncio.to_thread(database.back_up)
         kitchen = alice.room("Kitchen")
-        await alice.post("not in the backup", room=kitchen)
-        for beside in ("-wal", "-shm"):
-            Path(f"{file}{beside}").unlink()
-        backup.replace(file)
+        assert (await alice.post("not in the backup", room=kitchen))["type"] == "posted"
+        await asyncio.to_thread(database.restore, backup)
         await alice.until(lambda: alice.of_type("bye"))
         assert alice.of_type("bye")[0]["code"] == 4012
     async with server.browser(server.token("alice")) as alice:
         await alice.post("after the backup", room=kitchen)
-        with closing(sqlite3.connect(file)) as database:
-            query = "SELECT body FROM chat_message ORDER BY id DESC LIMIT 1"
-            assert database.execute(query).fetchone() == ("after the backup",)
+        query = "SELECT body FROM chat_message ORDER BY id DESC LIMIT 1"
+        assert database.query(query) == [("after the backup",)]
