@@ -1,4 +1,10 @@
-"""Limits of the chat: fixed ones as constants, adjustable ones read from Django's settings."""
+"""Limits of the chat: fixed ones as constants, adjustable ones read from Django's settings.
+
+What the settings mean to an operator is told in docs/settings.md; what makes no sense raises
+TypeError or ValueError here, and is refused by `chat/checks.py` before anybody connects.
+"""
+
+from operator import index
 
 from django.conf import settings
 
@@ -33,3 +39,13 @@ def open_signup() -> bool:
 def allowed_origins() -> list[str]:
     """Full origins (scheme, host, port) besides the request's own that may open a WebSocket."""
     return list(getattr(settings, "CHAT_ALLOWED_ORIGINS", []))
+
+
+def workers() -> int:
+    """Processes that serve this site, over all machines."""
+    return index(getattr(settings, "CHAT_WORKERS", 1))
+
+
+def machines() -> int:
+    """Machines that they run on."""
+    return index(getattr(settings, "CHAT_MACHINES", 1))

@@ -10,8 +10,11 @@ from django.urls import path, re_path
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 django = get_asgi_application()  # before anything that imports models
 
+from chat import checks  # noqa: E402
 from chat.consumers import ChatConsumer  # noqa: E402
 from chat.worker import WithWorker  # noqa: E402
+
+checks.insist()
 
 
 async def no_such_path(scope: Any, receive: Any, send: Any) -> None:

@@ -2,9 +2,11 @@
 
 import argparse
 import asyncio
+import os
 import socket
 import sys
 from collections.abc import Callable, Iterable
+from ipaddress import ip_address
 from typing import Any
 
 from daphne import cli, server, ws_protocol
@@ -208,15 +210,27 @@ class CommandLine(cli.CommandLineInterface):  # type: ignore[misc]
     def run(self, args: list[str]) -> None:
         """Listen first, so that a port that is taken is known before the application is loaded."""
         options = self.parser.parse_args(args)  # --help and mistakes end here
+        descriptor = options.file_descriptor
         elsewhere = options.unix_socket or options.socket_strings
         ipv6 = ":" in (options.host or "")  # Daphne would take the descriptor for one of IPv4
-        if options.file_descriptor is None and not elsewhere and not ipv6:
+        if descriptor is None and not elsewhere and not ipv6:
             address = argparse.ArgumentParser(add_help=False)
             address.add_argument("-p", "--port", type=int, default=cli.DEFAULT_PORT)
             address.add_argument("-b", "--bind", default=cli.DEFAULT_HOST)
-            options, args = address.parse_known_args(args)
-            args = [*args, "--fd", str(listen(options.bind, options.port))]
+            where, args = address.parse_known_args(args)
+            descriptor = listen(where.bind, where.port)
+            args = [*args, "--fd", str(descriptor)]
+        self._host = (options.host or "") if descriptor is None else host_of(descriptor)
         super().run(args)
+
+    def load_asgi_app(self, asgi_app_path: str) -> Any:
+        application = super().load_asgi_app(asgi_app_path)
+        if debugging() and not is_loopback(self._host):
+            sys.exit(
+                "DEBUG is on: everybody who reaches this server would see settings and source code,"
+                " and could log in as a demo user. Listen on 127.0.0.1, or set DEBUG=0."
+            )
+        return application
 
 
 def listen(host: str, port: int) -> int:
@@ -225,6 +239,27 @@ def listen(host: str, port: int) -> int:
         return socket.create_server((host, port), backlog=BACKLOG).detach()
     except OSError as error:
         sys.exit(f"Cannot listen on port {port}: {error.strerror}. Choose another: PORT={port + 1}")
+
+
+def host_of(descriptor: int) -> str:
+    """The host that a socket listens on; empty if that is a file."""
+    with socket.socket(fileno=os.dup(descriptor)) as listener:
+        name = listener.getsockname()
+    return str(name[0]) if isinstance(name, tuple) else ""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can connect."""
+    try:
+        return host in {"", "localhost"} or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def debugging() -> bool:
+    """Whether the application is made with Django, and for developers."""
+    django = sys.modules.get("django.conf")
+    return django is not None and django.settings.configured and bool(django.settings.DEBUG)
 
 
 def last_value(headers: Iterable[tuple[bytes, bytes]], name: str | None) -> str | None:

@@ -178,8 +178,10 @@ LOGGING = {
     },
 }
 
-# The chat's own; chat/conf.py says what they mean.
+# The chat's own; docs/settings.md says what they mean.
 CHAT_POST_RATE = env.number("CHAT_POST_RATE", default=10)
 CHAT_HEARTBEAT = env.number("CHAT_HEARTBEAT", default=15)
 CHAT_OPEN_SIGNUP = env.switch("CHAT_OPEN_SIGNUP", default=True)
 CHAT_ALLOWED_ORIGINS = env.words("CHAT_ALLOWED_ORIGINS")
+CHAT_WORKERS = env.whole("CHAT_WORKERS", default=1)
+CHAT_MACHINES = env.whole("CHAT_MACHINES", default=1)

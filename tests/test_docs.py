@@ -2,7 +2,10 @@
 
 import ast
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,11 +14,13 @@ import pytest
 from chat import errors, frames
 from chat.sockets import CloseCode
 from project.server import MESSAGE_TOO_BIG
+from tests.servers import PATIENCE
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 PROTOCOL = ROOT / "docs" / "protocol.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
+SETTINGS = ROOT / "docs" / "settings.md"
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 by_path = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -145,11 +150,72 @@ def test_python_in_a_document_compiles(document):
         compile(block, document.name, "exec")
 
 
-def test_each_setting_is_told():
-    settings = (ROOT / "project" / "settings.py").read_text()
-    read = {*re.findall(r'env\.\w+\(\s*"(\w+)"', settings)}
-    assert len(read) > 5
-    assert read <= {*re.findall(r"`(\w+)`", section(README, "Settings"))}
+# Settings
+
+ENVIRONMENT = ("The chat", "Database and Redis", "Who may reach the site", "Developing and running")
+OF_DJANGO = "In your own site"
+NOT_READ_BY_NAME = {"DATABASES", "CHANNEL_LAYERS"}  # but by Django and Channels, for us
+
+
+def names(*titles: str) -> set[str]:
+    """What the first columns of these sections of docs/settings.md are about."""
+    rows = "\n".join(
+        row.split("|")[1]
+        for title in titles
+        for row in section(SETTINGS, title).splitlines()
+        if row.startswith("| `")
+    )
+    return {*re.findall(r"`([\w.]+)`", rows)}
+
+
+def said_in(folder: str, pattern: str) -> set[str]:
+    """What our modules in this folder say."""
+    return {
+        found
+        for module in (ROOT / folder).rglob("*.py")
+        if "migrations" not in module.parts
+        for found in re.findall(pattern, module.read_text())
+    }
+
+
+def test_each_name_in_the_environment_is_told_and_no_other_is():
+    read = said_in("project", r'env\.\w+\(\s*"(\w+)"')
+    assert len(read) > 10
+    assert names(*ENVIRONMENT) == {*read, "PORT"}
+    assert "PORT ?=" in (ROOT / "Makefile").read_text()
+
+
+def test_each_setting_of_the_chat_is_in_the_environment_and_told():
+    ours = said_in("chat", r'"(CHAT_[A-Z_]+)"')
+    assert names("The chat") == ours
+    assert ours <= said_in("project", r"(?m)^(CHAT_[A-Z_]+) =")
+
+
+def test_each_setting_of_django_that_the_chat_reads_is_told_and_no_other_is():
+    read = said_in("chat", r"settings\.([A-Z_]{3,})") | NOT_READ_BY_NAME
+    assert names(OF_DJANGO) == read
+
+
+def test_each_check_is_told_and_no_other_is():
+    assert names("What is checked") == said_in("chat", r"chat\.[CEW]\d{3}")
+
+
+def test_the_environment_for_production_is_a_careful_one(tmp_path):
+    [example, *_] = blocks(SETTINGS, "sh")
+    named = dict(line.split("=", 1) for line in example.splitlines())
+    assert {*named} <= names(*ENVIRONMENT)
+    named["SECRET_KEY"] = "".join(map(chr, range(40, 100)))
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    process = subprocess.run(
+        [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
+        cwd=ROOT,
+        env={**kept, **named},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert process.returncode == 0, process.stderr
+    assert "no issues" in process.stdout
 
 
 # The reading tour

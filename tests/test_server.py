@@ -32,8 +32,9 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from project.server import MESSAGE_TOO_BIG, last_value
+from project.server import MESSAGE_TOO_BIG, host_of, is_loopback, last_value
 from tests.asgi_apps import CHUNK
+from tests.servers import environment
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 20
@@ -547,6 +548,42 @@ async def test_messages_wait_their_turn_over_tls(encrypted):
 async def test_a_close_carries_code_and_reason_over_tls(encrypted):
     async with encrypted.connect("/close") as ws:
         assert await closed(ws) == (4503, "kicked")
+
+
+# Whom it listens for
+
+
+@pytest.mark.parametrize("host", ["", "localhost", "127.0.0.1", "127.1.2.3", "::1"])
+def test_only_this_machine_can_connect_there(host):
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "chat.example.org"])
+def test_others_can_connect_there(host):
+    assert not is_loopback(host)
+
+
+def test_a_socket_that_we_are_given_tells_its_host(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        assert host_of(listener.fileno()) == "127.0.0.1"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket"))
+        assert host_of(listener.fileno()) == ""
+
+
+def test_a_site_for_developers_is_for_this_machine_alone(tmp_path):
+    """Otherwise everybody nearby could log in as admin with the password admin."""
+    process = subprocess.run(
+        [*SERVER, "--port", "0", "--bind", "0.0.0.0", "project.asgi:application"],
+        cwd=ROOT,
+        env=environment(tmp_path),
+        timeout=PATIENCE,
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 1
+    [line] = process.stderr.splitlines()
+    assert line.startswith("DEBUG is on")
 
 
 # What we lean on in Daphne, autobahn and Twisted: if one of these fails after an upgrade, read

@@ -1,0 +1,165 @@
+"""What makes a site unsafe in front of people, though the chat would work: `check --deploy`.
+
+Critical is what lets strangers in; with that the chat does not start while DEBUG is off.
+"""
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Critical, Error, Warning
+from django.db import connection
+from django.http.request import validate_host
+from django.utils.http import is_same_domain
+
+from . import origins
+
+KEY_CHARS = 50
+KEY_DIFFERENT_CHARS = 5
+NEW_KEY = "python -c 'import secrets; print(secrets.token_urlsafe(50))'"
+
+
+def dangers() -> Iterator[CheckMessage]:
+    if settings.DEBUG:
+        yield from _debugging()
+    else:
+        yield from _keys()
+        yield from _hosts()
+        yield from _encryption()
+        yield from _proxy()
+        yield from _redis()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine is meant; an empty name, or a path, is a socket in a file."""
+    if not host or host.startswith("/") or host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _debugging() -> Iterator[CheckMessage]:
+    database = connection.settings_dict["HOST"] if connection.vendor == "postgresql" else ""
+    servers = [*str(database).split(","), *(host for host, _ in _redis_servers())]
+    if not all(map(is_loopback, servers)):
+        yield Warning(
+            "DEBUG is on, and PostgreSQL or Redis is on another machine, as in production.",
+            hint="Set DEBUG=0 if people use this site: DEBUG shows them settings and source code,"
+            " and its demo users have known passwords.",
+            id="chat.W101",
+        )
+
+
+def _keys() -> Iterator[CheckMessage]:
+    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    if any(key.startswith(("insecure-", "django-insecure-")) for key in keys):
+        yield Critical(
+            "SECRET_KEY, or one of SECRET_KEY_FALLBACKS, is for development: everybody knows it.",
+            hint=f"Make one of your own: {NEW_KEY}",
+            id="chat.C101",
+        )
+    elif any(len(key) < KEY_CHARS or len({*key}) < KEY_DIFFERENT_CHARS for key in keys):
+        yield Error(
+            "SECRET_KEY, or one of SECRET_KEY_FALLBACKS, is short or monotonous enough to guess.",
+            hint=f"Make one of at least {KEY_CHARS} characters: {NEW_KEY}",
+            id="chat.E101",
+        )
+
+
+def _hosts() -> Iterator[CheckMessage]:
+    if not settings.ALLOWED_HOSTS:
+        yield Critical(
+            "ALLOWED_HOSTS is empty: nobody could be served.",
+            hint="Name the hosts by which people reach the site: ALLOWED_HOSTS=chat.example.org.",
+            id="chat.C102",
+        )
+    elif "*" in settings.ALLOWED_HOSTS:
+        yield Critical(
+            "ALLOWED_HOSTS allows every name, so that any site can pass itself off as this one.",
+            hint="Name the hosts by which people reach the site: ALLOWED_HOSTS=chat.example.org.",
+            id="chat.C103",
+        )
+
+
+def _encryption() -> Iterator[CheckMessage]:
+    if not (settings.SESSION_COOKIE_SECURE and settings.CSRF_COOKIE_SECURE):
+        yield Error(
+            "Cookies travel unencrypted: whoever sees one on its way is logged in.",
+            hint="Serve the site over HTTPS only, with SESSION_COOKIE_SECURE and"
+            " CSRF_COOKIE_SECURE on (here: SECURE_COOKIES=1).",
+            id="chat.E102",
+        )
+    if any(scheme != "https" and not is_loopback(host) for scheme, host in _named_origins()):
+        yield Error(
+            "A page in CHAT_ALLOWED_ORIGINS is not encrypted, and so can be changed on its way.",
+            hint="Serve it over HTTPS and name it by https://.",
+            id="chat.E103",
+        )
+
+
+def _proxy() -> Iterator[CheckMessage]:
+    """Behind a proxy that ends TLS, the site's own pages seem to come from elsewhere."""
+    if settings.SECURE_PROXY_SSL_HEADER or not settings.SESSION_COOKIE_SECURE:
+        return
+    own = [
+        host
+        for scheme, host in _named_origins()
+        if scheme == "https" and validate_host(host, settings.ALLOWED_HOSTS)
+    ]
+    if not own:
+        yield Warning(
+            "Behind a proxy that ends TLS, the site's own pages may be refused a WebSocket.",
+            hint="Name the site itself in CHAT_ALLOWED_ORIGINS, like https://chat.example.org,"
+            " or set SECURE_PROXY_SSL_HEADER.",
+            id="chat.W102",
+        )
+    if not all(map(_is_trusted, own)):
+        yield Warning(
+            "Behind a proxy that ends TLS, the site's own forms may be refused, log-in among them.",
+            hint="Name the site in CSRF_TRUSTED_ORIGINS as in CHAT_ALLOWED_ORIGINS, or set"
+            " SECURE_PROXY_SSL_HEADER.",
+            id="chat.W103",
+        )
+
+
+def _named_origins() -> Iterator[tuple[str, str]]:
+    """Scheme and host of those that are origins."""
+    for origin in getattr(settings, "CHAT_ALLOWED_ORIGINS", []):
+        if parsed := origins.parse(str(origin)):
+            scheme, host, _ = parsed
+            yield scheme, host
+
+
+def _is_trusted(host: str) -> bool:
+    trusted = map(urlsplit, settings.CSRF_TRUSTED_ORIGINS)
+    return any(
+        url.scheme == "https" and is_same_domain(host, (url.hostname or "").lstrip("*"))
+        for url in trusted
+    )
+
+
+def _redis() -> Iterator[CheckMessage]:
+    if not all(is_loopback(host) or protected for host, protected in _redis_servers()):
+        yield Warning(
+            "Redis is on another machine and asks for no password: whoever reaches it reads along.",
+            hint="Give it a password and write that into its address: redis://:password@host:6379/0.",
+            id="chat.W104",
+        )
+
+
+def _redis_servers() -> Iterator[tuple[str, bool]]:
+    """Host of each server that the channel layer names, and whether we have a password for it."""
+    layer = getattr(settings, "CHANNEL_LAYERS", {}).get("default", {})
+    for entry in layer.get("CONFIG", {}).get("hosts", []):
+        match entry:
+            case str(address) | {"address": str(address)}:
+                url = urlsplit(address)
+                password = url.password or (isinstance(entry, dict) and entry.get("password"))
+                yield url.hostname or "", bool(password)
+            case {"host": str(host)}:
+                yield host, bool(entry.get("password"))
+            case [str(host), *_]:
+                yield host, False
