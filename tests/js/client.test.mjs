@@ -175,6 +175,15 @@ test("nobody types any more once their message has come, or the connection is go
   assert.deepEqual(client.typists("kitchen"), []);
 });
 
+test("who is there is forgotten when the connection has been gone for a while, and not before", async () => {
+  await server.send(room({ seq: 10, rev: 10, receipts: { alice: [0, 0], bob: [0, 0] }, online: ["bob"] }));
+  await server.close(1006);
+  await clock.advance(4_999);
+  assert.equal(client.state.people.get("bob").online, true);
+  await clock.advance(1);
+  assert.equal(client.state.people.size, 0);
+});
+
 test("opening a direct room resolves with its id", async () => {
   const opening = client.open("bob");
   await settled();

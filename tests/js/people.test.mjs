@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { membersOf, onlineIn, presenceOf } from "../../chat/static/chat/people.js";
+import { membersOf, onlineIn } from "../../chat/static/chat/people.js";
 import { empty, reduce } from "../../chat/static/chat/reducer.js";
 import { room, welcome } from "./fakes.mjs";
 
@@ -9,6 +9,7 @@ const TEN = "2026-11-20T10:00:00.000Z";
 const all = { alice: [0, 0], bob: [0, 0], charlie: [0, 0], dora: [0, 0] };
 const kitchen = room({ receipts: all, online: ["charlie", "alice"], last_seen: { bob: TEN } });
 const after = (...frames) => frames.reduce((state, frame) => reduce(state, frame), empty("alice"));
+const presenceOf = (state, user) => state.people.get(user);
 const online = (state) => onlineIn(state, state.rooms.get("kitchen"));
 
 test("a small room tells who is online, and when the others were", () => {
@@ -36,6 +37,11 @@ test("a large room says nothing about anybody", () => {
 test("one's own page is online before the server knows of it", () => {
   const state = after(welcome({ rooms: [room({ receipts: all, online: [] })] }));
   assert.equal(online(state), 1);
+});
+
+test("no frame makes oneself absent", () => {
+  const state = after(welcome({ rooms: [kitchen] }), { type: "presence", user: "alice", online: false, last_seen: TEN });
+  assert.equal(presenceOf(state, "alice").online, true);
 });
 
 test("what was known of people ends with the connection", () => {

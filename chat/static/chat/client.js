@@ -10,6 +10,7 @@ import { Typing } from "./typing.js";
 const RESUME_LIMIT = 200;
 const HISTORY_LIMIT = 50;
 const PAUSE = 2_000;
+const ALONE_AFTER = 5_000;
 
 /** `onchange()` after the state or the status changed; `onleft(room)` when one no longer belongs; `onfailed(item)` when the server refuses a post. */
 export class Client {
@@ -19,6 +20,7 @@ export class Client {
   #outbox;
   #typing;
   #loading = new Set();
+  #alone = null;
 
   constructor({ me, storage, connect, clock, random = Math.random, online = () => true, newId = clientId, onchange, onleft, onfailed }) {
     this.#edges = { clock, onchange, onleft };
@@ -202,7 +204,12 @@ export class Client {
   }
 
   #statusChanged({ state }) {
-    if (state !== "live") {
+    const { clock } = this.#edges;
+    if (state === "live") {
+      clock.clearTimeout(this.#alone);
+      this.#alone = null;
+    } else {
+      this.#alone ??= clock.setTimeout(() => this.#apply({ type: "alone" }), ALONE_AFTER);
       this.synced = false;
       this.#outbox.pause();
       this.#typing.forget();

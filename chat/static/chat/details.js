@@ -40,7 +40,8 @@ export function details(client, choices, { choose, notify }) {
 
   function render(id) {
     current = id;
-    const room = client.state.rooms.get(id);
+    const found = client.state.rooms.get(id);
+    const room = found?.kind === "direct" ? undefined : found; // the head says it all
     if (!room && dialog.open) dialog.close();
     const home = beside.matches ? page : dialog;
     if (panel.parentElement !== home) home.append(panel);

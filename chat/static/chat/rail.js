@@ -1,6 +1,5 @@
 // The list of rooms with what is unread in each, and the dialog that begins a direct message.
 
-import { presenceOf } from "./people.js";
 import { unread } from "./reducer.js";
 import { inOrder, nameOf } from "./rooms.js";
 import { clone, paintAvatar, paintDot, show, write } from "./rows.js";
@@ -45,7 +44,7 @@ export function rail(client, { choose, address }) {
     const link = element.querySelector("a");
     const badge = element.querySelector(".badge");
     const direct = room.kind === "direct";
-    const presence = direct ? presenceOf(client.state, room.peer) : undefined;
+    const presence = direct ? client.state.people.get(room.peer) : undefined;
     const count = unread(room);
     link.href = address(room.room);
     link.dataset.room = room.room;

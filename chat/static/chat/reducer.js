@@ -9,7 +9,10 @@ const KEPT_UNSHOWN = 200;
 
 export const empty = (me) => ({ me, epoch: undefined, limits: {}, rooms: new Map(), people: new Map(), shown: null, outbox: [], posted: new Map() });
 
-/** Frames of the server, and two of our own: `outbox` {items} and `look` {room, at}: at a seq, or at the newest for null. */
+/**
+ * Frames of the server, and three of our own: `outbox` {items}; `look` {room, at}: at a seq, or at the newest for null; and `alone`, when
+ * the connection has been gone for so long that nobody's presence is known.
+ */
 export function reduce(state, frame, request) {
   switch (frame.type) {
     case "welcome":
@@ -25,9 +28,11 @@ export function reduce(state, frame, request) {
     case "receipt":
       return change(state, frame.room, (room) => receipt(room, frame, state.me));
     case "presence":
-      return { ...state, people: hear(state.people, frame) };
+      return { ...state, people: hear(state.people, frame, state.me) };
     case "posted":
       return settle(post(state, frame));
+    case "alone":
+      return { ...state, people: new Map() };
     case "outbox":
       return { ...state, outbox: frame.items };
     case "look":
@@ -70,7 +75,7 @@ function greet(state, { epoch, limits }) {
 
 function meet(state, { online, last_seen, ...frame }) {
   const known = state.rooms.get(frame.room);
-  const people = introduce(state.people, { online, last_seen, ...frame });
+  const people = introduce(state.people, { online, last_seen, ...frame }, state.me);
   const room = {
     ...(known ?? { applied: frame.delivered_rev, messages: new Map(), window: null, rev: 0, seq: 0, read_seq: 0, receipts: new Map() }),
     ...frame,

@@ -3,7 +3,7 @@
 import { composer } from "./composer.js";
 import { isBanned } from "./connection.js";
 import { fillMessage, messageRow } from "./message_row.js";
-import { onlineIn, presenceOf } from "./people.js";
+import { onlineIn } from "./people.js";
 import { onShow, pending, unread } from "./reducer.js";
 import { nameOf } from "./rooms.js";
 import { clone, paintDot, show, write } from "./rows.js";
@@ -110,11 +110,11 @@ export function roomView(client, drafts, { notify, address, visit }) {
   }
 
   function renderHead(shown) {
-    const presence = shown.kind === "direct" ? presenceOf(client.state, shown.peer) : undefined;
+    const presence = shown.kind === "direct" ? client.state.people.get(shown.peer) : undefined;
     write(head.querySelector("h1"), nameOf(shown));
     write(head.querySelector(".about .words"), about(shown, presence));
     paintDot(head.querySelector(".dot"), presence);
-    head.querySelector(".people").hidden = false;
+    head.querySelector(".people").hidden = shown.kind === "direct";
   }
 
   function renderNothing() {
