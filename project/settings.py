@@ -106,7 +106,11 @@ if REDIS_URL := env.redis_url("REDIS_URL"):
     CHANNEL_LAYERS = {
         "default": {
             "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-            "CONFIG": {"hosts": [redis]},
+            "CONFIG": {
+                "hosts": [redis],
+                # The first encrypts, all decrypt: so whoever writes to Redis cannot speak for us.
+                "symmetric_encryption_keys": env.words("CHANNEL_KEYS"),
+            },
         }
     }
 else:
@@ -171,6 +175,7 @@ LOGGING = {
     "loggers": {
         "django": {},  # without Django's own handlers, which would say it all twice
         "daphne": {"level": "WARNING"},  # how it starts says nothing that helps an operator
+        "channels_redis": {"level": "CRITICAL"},  # a traceback a second; chat.layer says it once
     },
     "root": {
         "handlers": ["console"],
