@@ -15,8 +15,8 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Count, F
-from django.utils import timezone
+from django.db.models import Count, F, Q
+from django.db.models.functions import Now
 
 from . import conf
 from .errors import BadFrame, Forbidden, NotFound, UnknownUser
@@ -108,9 +108,12 @@ def standing(user_id: UserKey, room_ids: Collection[str] | None = None) -> Stand
     The version is read first: if something changes meanwhile, it will be found too low and the
     rooms are read once more.
     """
-    access = Access.objects.filter(pk=user_id).first()
-    if access is None:
+    banned_now = Q(banned_until__gt=Now())  # by the one clock that all workers share
+    access = Access.objects.filter(pk=user_id).annotate(banned=banned_now)
+    known = access.values_list("version", "banned").first()
+    if known is None:
         raise UnknownUser
+    version, banned = known
     mine = Membership.objects.filter(user_id=user_id).select_related("room").order_by("room_id")
     if room_ids is not None:
         mine = mine.filter(room_id__in=room_ids)
@@ -118,8 +121,8 @@ def standing(user_id: UserKey, room_ids: Collection[str] | None = None) -> Stand
     members = _count_members([m.room_id for m in memberships])
     fellows = _fellows([room_id for room_id, n in members.items() if n <= conf.SMALL_ROOM])
     return Standing(
-        access.version,
-        access.banned_until is not None and access.banned_until > timezone.now(),
+        version,
+        bool(banned),
         {
             m.room_id: _seat_of(m, members[m.room_id], fellows[m.room_id])
             for m in memberships
