@@ -144,7 +144,7 @@ def _is_trusted(host: str) -> bool:
 def _redis() -> Iterator[CheckMessage]:
     if not all(is_loopback(host) or protected for host, protected in _redis_servers()):
         yield Warning(
-            "Redis is on another machine and asks for no password: whoever reaches it reads along.",
+            "Redis is on another machine and asks for no password: whoever reaches it can meddle.",
             hint="Give it a password and write that into its address: redis://:password@host:6379/0.",
             id="chat.W104",
         )
