@@ -44,7 +44,7 @@ format: .venv/requirements-dev.txt  ## rewrite the Python code in our style
 	@$(python) -m ruff check --fix
 	@$(python) -m ruff format
 
-bench: .venv/requirements-dev.txt  ## deliveries per second, on this machine
+bench: .venv/requirements-dev.txt  ## how fast it is on this machine
 	@$(python) -m tests.bench
 
 lock: .venv/requirements-dev.txt  ## pin what requirements*.in ask for

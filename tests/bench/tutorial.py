@@ -6,17 +6,21 @@ https://channels.readthedocs.io/en/stable/tutorial/part_3.html, with room in the
 import json
 from typing import Any
 
+import environ
 from django.conf import settings
+
+if redis_url := environ.Env().str("REDIS_URL", default=""):
+    layer: dict[str, Any] = {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [redis_url]},
+    }
+else:
+    layer = {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 10_000}}
 
 settings.configure(
     INSTALLED_APPS=["channels"],
     DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
-    CHANNEL_LAYERS={
-        "default": {
-            "BACKEND": "channels.layers.InMemoryChannelLayer",
-            "CONFIG": {"capacity": 10_000},
-        }
-    },
+    CHANNEL_LAYERS={"default": layer},
 )
 
 from channels.generic.websocket import AsyncWebsocketConsumer  # noqa: E402
