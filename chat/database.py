@@ -7,13 +7,21 @@ import asyncio
 import logging
 import os
 import select
+import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, Error, connection, connections
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    Error,
+    InterfaceError,
+    OperationalError,
+    connection,
+    connections,
+)
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .errors import ChatError, StorageFull, Unavailable
@@ -103,6 +111,15 @@ def _notice_another_file() -> None:
     if file != getattr(_opened, "file", file):
         connections.close_all()
     _opened.file = file
+
+
+def is_outage(error: Error) -> bool:
+    """Whether the database is away, locked or full, rather than not what our code takes it for."""
+    if (
+        getattr(error.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+    ):  # "no such table"
+        return False
+    return isinstance(error, OperationalError | InterfaceError)
 
 
 def as_chat_error(error: Error) -> ChatError:

@@ -3,14 +3,17 @@
 import asyncio
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from threading import Event
 from typing import Any
 from unittest.mock import patch
 
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 from channels_redis.pubsub import RedisPubSubLoopLayer
 from django.conf import settings
-from django.db import OperationalError, connections
+from django.db import OperationalError, connection, connections, transaction
+from django.db.backends.signals import connection_created
 
 from chat import messaging, pulse, watch
 from chat.layer import EVENT, Layer, group
@@ -104,6 +107,49 @@ def unseen_database() -> Any:
 def unwritable_database() -> Any:
     """No message can be stored."""
     return patch.object(messaging, "post", _fail)
+
+
+@contextmanager
+def locked_database() -> Iterator[None]:
+    """Another process writes, and does not come to an end: nobody else can, but all can read."""
+    locked, let_go = Event(), Event()
+
+    def write() -> None:
+        with closing(connection), transaction.atomic(), connection.cursor() as cursor:
+            if connection.vendor == "postgresql":  # on SQLite a transaction is enough
+                tables = ", ".join(connection.introspection.django_table_names())
+                cursor.execute(f"LOCK TABLE {tables} IN EXCLUSIVE MODE")
+            locked.set()
+            let_go.wait(20)
+
+    with ThreadPoolExecutor(1) as other:
+        writing = other.submit(write)
+        try:
+            assert locked.wait(5)
+            yield
+        finally:
+            let_go.set()
+            writing.result()
+
+
+@contextmanager
+def impatience(seconds: float = 0.3) -> Iterator[None]:
+    """Whoever connects from now on waits for a lock no longer than this. Name it before workers."""
+
+    def be_impatient(connection: Any, **_: Any) -> None:
+        limit = "PRAGMA busy_timeout =" if connection.vendor == "sqlite" else "SET lock_timeout ="
+        with connection.cursor() as cursor:
+            cursor.execute(f"{limit} {int(seconds * 1_000)}")
+
+    connections.close_all()
+    connection_created.connect(be_impatient)
+    try:
+        yield
+    finally:
+        connection_created.disconnect(be_impatient)
+        connections.close_all()
+        if connection.vendor == "postgresql":
+            connection.close_pool()  # where impatient ones have come back to
 
 
 @contextmanager

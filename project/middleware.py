@@ -1,0 +1,41 @@
+"""What no view could answer: a request that makes no sense, a database that does not answer."""
+
+import logging
+
+from django.db import DataError, Error
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.utils.deprecation import MiddlewareMixin
+
+from chat.database import is_outage
+
+logger = logging.getLogger(__name__)
+
+RETRY_AFTER = 5  # seconds
+
+
+class NoNul(MiddlewareMixin):
+    """Refuses a NUL in an address or a cookie: PostgreSQL cannot be asked about it, SQLite can."""
+
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:
+        asked = "\0" in request.path or "%00" in request.META.get("QUERY_STRING", "")
+        shown = any("\0" in value for value in request.COOKIES.values())
+        return _page(400) if asked or shown else None
+
+
+class Outage(MiddlewareMixin):
+    """A database that does not answer is no mistake of ours: 503, not 500 and a traceback."""
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if isinstance(error, DataError):  # such a value could not be in any row
+            return _page(400)
+        if not isinstance(error, Error) or not is_outage(error):
+            return None
+        logger.warning("The database did not answer %s: %s", request.path, error)
+        page = _page(503)
+        page["Retry-After"] = str(RETRY_AFTER)
+        return page
+
+
+def _page(status: int) -> HttpResponse:
+    return HttpResponse(render_to_string(f"{status}.html"), status=status)
