@@ -86,7 +86,7 @@ def _post_alone(draft: Draft, *, wait: bool) -> Posted | ChatError:
     except DatabaseError as error:
         if not _blames_one_row(error, wait):
             raise
-        return Unavailable()
+        return Unavailable(retry_after_ms=1_000)
 
 
 def _blames_one_row(error: DatabaseError, wait: bool) -> bool:
