@@ -1,141 +1,87 @@
 """Two people in two real browsers."""
 
+import os
 import re
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import (
-    Browser,
-    BrowserContext,
-    ConsoleMessage,
-    Locator,
-    expect,
-    sync_playwright,
-)
+from playwright.sync_api import Browser, Page, Response, StorageState, expect
 
-from tests.servers import Server
-
-CHROMIUM = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
+from tests import databases, person
+from tests.databases import Database
+from tests.person import CHROMIUM, PHONE, Person, somebody
+from tests.servers import Server, environment, manage
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
 
-PATIENCE = 20_000  # milliseconds
+WIRE_BUDGET = 60_000  # bytes of scripts and styles, compressed
 
-expect.set_options(timeout=PATIENCE)
+LONG = "more than fits\n" * 60
+
+# One server and one log-in for all: what a test says is said in its own words, and once.
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with person.chromium() as browser:
         yield browser
-        browser.close()
 
 
-class Person:
-    """Somebody with a browser profile, which outlives its pages."""
+@pytest.fixture(scope="module")
+def server(demo_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    home = tmp_path_factory.mktemp("page")
+    with databases.database(home, demo_database) as database:
+        redis = os.environ.get("REDIS_URL", "")
+        env = environment(home, DATABASE_URL=database.url, REDIS_URL=redis)
+        with Server(home / "server.log", env) as server:
+            yield server
+    assert "Traceback" not in server.log.read_text()
 
-    def __init__(self, profile: BrowserContext) -> None:
-        self.complaints: list[str] = []  # of the browser: errors, and what our own policy forbids
-        self._profile = profile
-        self._profile.on("console", self._listen)
-        self._profile.on("weberror", lambda error: self.complaints.append(str(error.error)))
-        self.page = self._profile.new_page()
-        self._address = "/"
 
-    def _listen(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            self.complaints.append(message.text)
+Enter = Callable[..., AbstractContextManager[Person]]
 
-    def log_in(self, name: str) -> None:
-        self.page.goto("/")
-        self.page.get_by_label("Username").fill(name)
-        self.page.get_by_label("Password").fill("demo")
-        self.page.get_by_role("button", name="Log in").click()
 
-    def enter(self, room: str) -> None:
-        self.link(room).click()
-        expect(self.page.locator(".room-head h1")).to_have_text(room)
+@pytest.fixture(scope="module")
+def a_person(chromium: Browser, server: Server) -> Enter:
+    """Opens the chat as somebody, and in the end asks whether the browser had to complain."""
+    logged_in: dict[str, StorageState] = {}
 
-    def say(self, *bodies: str) -> None:
-        for body in bodies:
-            self.page.locator(".composer textarea").fill(body)
-            self.page.locator(".composer textarea").press("Enter")
-        expect(self.page.locator(".message.is-pending")).to_have_count(0)
+    @contextmanager
+    def enter(name: str, **device: Any) -> Iterator[Person]:
+        if name not in logged_in:
+            with somebody(chromium, server.port) as newcomer:
+                logged_in[name] = newcomer.log_in(name)
+                assert newcomer.complaints == []
+        with somebody(
+            chromium, server.port, storage_state=logged_in[name], **device
+        ) as somebody_else:
+            somebody_else.page.goto("/")
+            yield somebody_else
+            assert somebody_else.complaints == []
 
-    def sees(self, *bodies: str) -> None:
-        """These, once, and nothing behind them."""
-        shown = self.page.locator(".message .body")
-        expect(shown.last).to_have_text(bodies[-1])
-        assert shown.all_text_contents()[-len(bodies) :] == list(bodies)
-        for body in bodies:
-            expect(shown.get_by_text(body, exact=True)).to_have_count(1)
-
-    def has_unread(self, room: str, count: int) -> None:
-        badge = self.link(room).locator(".badge")
-        if count:
-            expect(badge).to_have_text(str(count))
-        else:
-            expect(badge).to_be_hidden()
-
-    def link(self, room: str) -> Locator:
-        name = self.page.locator(".name").get_by_text(room, exact=True)
-        return self.page.locator(".rooms a").filter(has=name)
-
-    def delete_elsewhere(self, body: str) -> None:
-        """In another tab; this one has heard of it when the method returns."""
-        other = self._profile.new_page()
-        other.goto(self.page.url)
-        row = other.locator(".message").filter(has_text=body)
-        row.hover()
-        row.get_by_role("button", name="Delete", exact=True).click()
-        other.locator(".delete-dialog").get_by_role("button", name="Delete").click()
-        expect(self.page.get_by_text("This message was deleted.")).to_be_visible()
-        other.close()
-
-    def close_the_page(self) -> None:
-        self._address = self.page.url
-        self.page.close()
-
-    def open_the_page_again(self) -> None:
-        self.page = self._profile.new_page()
-        self.page.goto(self._address)
+    return enter
 
 
 @pytest.fixture
-def alice(chromium: Browser, server: Server) -> Iterator[Person]:
-    with a_person(chromium, server, "alice") as alice:
+def alice(a_person: Enter) -> Iterator[Person]:
+    with a_person("alice") as alice:
         yield alice
 
 
 @pytest.fixture
-def bob(chromium: Browser, server: Server) -> Iterator[Person]:
-    with a_person(chromium, server, "bob") as bob:
+def bob(a_person: Enter) -> Iterator[Person]:
+    with a_person("bob") as bob:
         yield bob
 
 
 @pytest.fixture
-def alice_on_a_phone(chromium: Browser, server: Server) -> Iterator[Person]:
-    phone = {"width": 390, "height": 844}
-    with a_person(
-        chromium, server, "alice", viewport=phone, has_touch=True, is_mobile=True
-    ) as alice:
+def alice_on_a_phone(a_person: Enter) -> Iterator[Person]:
+    with a_person("alice", **PHONE) as alice:
         yield alice
-
-
-@contextmanager
-def a_person(chromium: Browser, server: Server, name: str, **device: Any) -> Iterator[Person]:
-    with chromium.new_context(base_url=f"http://127.0.0.1:{server.port}", **device) as profile:
-        profile.set_default_timeout(PATIENCE)
-        person = Person(profile)
-        person.log_in(name)
-        yield person
-        assert person.complaints == []
 
 
 def test_two_people_talk(alice, bob):
@@ -160,37 +106,238 @@ def test_bob_closes_his_page_and_misses_nothing(alice, bob):
     bob.open_the_page_again()
     bob.has_unread("alice", 3)
     bob.has_unread("Lobby", 1)
+    expect(bob.page).to_have_title("(4) Kitchen")
     bob.enter("alice")
     bob.sees("one", "two", "three")
     bob.has_unread("alice", 0)
     bob.enter("Lobby")
     bob.sees("to all")
     bob.has_unread("Lobby", 0)
+    expect(bob.page).to_have_title("Lobby")
+
+
+# Who reads, who types, who is there
+
+
+def test_alice_sees_how_far_her_words_got(alice, bob):
+    bob.enter("Lobby")
+    alice.enter("bob")
+    alice.say("Can you read this?")
+    mark = alice.message("Can you read this?").locator(".mark")
+    expect(mark).to_have_text("Delivered")
+    bob.enter("alice")
+    expect(mark).to_have_text("Read")
+
+
+def test_a_face_shows_up_to_where_bob_has_read(alice, bob):
+    bob.enter("Lobby")
+    alice.enter("Kitchen")
+    alice.say("The kettle is on.", "It whistles.")
+    first, second = (alice.message(body) for body in ("The kettle is on.", "It whistles."))
+    expect(second.locator(".mark")).to_have_text("Delivered")
+    bob.enter("Kitchen")
+    expect(second.locator(".readers")).to_have_text("BRead by bob")
+    second.locator(".faces").hover()
+    expect(second.locator(".readers .words")).to_be_visible()
+    expect(first.locator(".readers")).to_be_hidden()
+    alice.say("Now it is off.")
+    expect(second.locator(".readers")).to_be_hidden()
+    expect(alice.message("Now it is off.").locator(".readers")).to_be_visible()
+
+
+def test_alice_sees_bob_typing_until_he_has_said_it(alice, bob):
+    typing = ".composer .typing"
+    for each in (alice, bob):
+        each.enter("Kitchen")
+    alice.say("Shall we?")
+    bob.sees("Shall we?")
+    before = alice.writing.bounding_box()
+    bob.writing.press_sequentially("Well")
+    expect(alice.page.locator(typing)).to_have_text("bob is typing…")
+    assert alice.writing.bounding_box() == before
+    expect(bob.page.locator(typing)).to_be_empty()
+    bob.writing.press("Enter")
+    alice.sees("Shall we?", "Well")
+    # Six seconds would end it anyway; his words end it before.
+    expect(alice.page.locator(typing)).to_be_empty(timeout=3_000)
+    assert alice.writing.bounding_box() == before
+
+
+def test_alice_sees_whether_bob_is_there(alice, bob):
+    alice.enter("bob")
+    about = alice.page.locator(".room-head .about")
+    expect(about).to_have_text("online")
+    expect(alice.link("bob")).to_have_attribute("aria-label", "bob, online")
+    alice.enter("Kitchen")
+    expect(about).to_have_text("2 members · 2 online")
+    members = alice.page.get_by_role("complementary", name="Members").get_by_role("listitem")
+    expect(members).to_have_text(["Aalice (you)owner · online", "Bbobonline"])
+    bob.close_the_page()
+    expect(about).to_have_text("2 members · 1 online")
+    expect(members.last).to_have_text(re.compile(r"^Bboblast seen \d\d:\d\d$"))
+    alice.enter("bob")
+    expect(about).to_have_text(re.compile(r"^last seen \d\d:\d\d$"))
+
+
+# Writing
 
 
 def test_an_edit_that_the_server_refuses_keeps_its_words(alice):
     alice.enter("Kitchen")
     alice.say("Tee?")
-    writing = alice.page.locator(".composer textarea")
-    writing.press("ArrowUp")
+    alice.writing.press("ArrowUp")
     alice.delete_elsewhere("Tee?")
-    writing.fill("Tea?")
-    writing.press("Enter")
+    alice.writing.fill("Tea?")
+    alice.writing.press("Enter")
     expect(alice.page.locator(".notice")).to_be_visible()
-    expect(writing).to_have_value("Tea?")
+    expect(alice.writing).to_have_value("Tea?")
     expect(alice.page.locator(".composer .editing")).to_be_visible()
 
 
 def test_an_edit_that_the_server_took_closes_the_editor(alice):
     alice.enter("Kitchen")
     alice.say("Tee, please")
-    writing = alice.page.locator(".composer textarea")
-    writing.press("ArrowUp")
-    writing.fill("Tea, please")
-    writing.press("Enter")
+    alice.writing.press("ArrowUp")
+    alice.writing.fill("Tea, please")
+    alice.writing.press("Enter")
     expect(alice.page.locator(".composer .editing")).to_be_hidden()
-    expect(writing).to_have_value("")
+    expect(alice.writing).to_have_value("")
     expect(alice.page.get_by_text("Tea, please (edited)")).to_be_visible()
+
+
+def test_what_one_has_begun_waits_in_its_room(alice):
+    editing = alice.page.locator(".composer .editing")
+    alice.enter("Kitchen")
+    alice.say("Coffe?")
+    alice.writing.press("ArrowUp")
+    alice.writing.fill("Coffee?")
+    alice.enter("Lobby")
+    expect(editing).to_be_hidden()
+    alice.writing.fill("Half a thought")
+    alice.enter("Kitchen")
+    expect(editing).to_be_visible()
+    expect(alice.writing).to_have_value("Coffee?")
+    alice.writing.press("Enter")
+    expect(alice.page.get_by_text("Coffee? (edited)")).to_be_visible()
+    expect(editing).to_be_hidden()
+    alice.enter("Lobby")
+    alice.page.reload()
+    expect(alice.writing).to_have_value("Half a thought")
+    alice.writing.fill("")
+
+
+def test_the_counter_tells_how_much_is_too_much(alice):
+    alice.enter("Kitchen")
+    alice.writing.fill("x" * 20_000)
+    expect(alice.page.locator(".counter.over")).to_have_text(re.compile(r"^\d+ too many$"))
+    alice.writing.fill("")
+
+
+def test_addresses_become_links_and_nothing_else_does(alice):
+    alice.enter("Kitchen")
+    alice.say("<b>https://example.org/a?b=1</b> and javascript:alert(1)")
+    body = alice.messages.last.locator(".body")
+    expect(body).to_have_text("<b>https://example.org/a?b=1</b> and javascript:alert(1)")
+    expect(body.locator("a")).to_have_count(1)
+    expect(body.locator("a")).to_have_attribute("href", "https://example.org/a?b=1")
+
+
+# Finding one's way
+
+
+def test_the_keyboard_leads_everywhere(alice, bob):
+    alice.enter("Lobby")
+    alice.page.keyboard.press("Control+k")
+    alice.page.keyboard.type("kit")
+    alice.page.keyboard.press("Enter")
+    title = alice.page.locator(".room-head h1")
+    expect(title).to_have_text("Kitchen")
+    alice.page.keyboard.press("Alt+ArrowUp")
+    expect(title).to_have_text("Lobby")
+    bob.enter("Kitchen")
+    bob.say("Anybody here?")
+    alice.has_unread("Kitchen", 1)
+    alice.page.keyboard.press("Alt+ArrowDown")
+    divider = alice.page.locator(".rows .new")
+    expect(divider).to_be_visible()
+    alice.page.keyboard.press("Escape")
+    expect(divider).to_be_hidden()
+    alice.page.keyboard.press("Control+/")
+    expect(alice.page.get_by_role("dialog", name="Settings")).to_be_visible()
+
+
+def test_whoever_asks_for_the_newest_gets_there_while_the_page_still_scrolls(alice):
+    alice.enter("Kitchen")
+    alice.say(LONG, "knife")
+    alice.page.evaluate(
+        """() => {
+        document.querySelector(".log").scrollTop = 0;
+        document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true }));
+        }"""
+    )
+    expect(alice.page.get_by_text("knife", exact=True)).to_be_in_viewport()
+
+
+def test_an_address_beyond_the_end_shows_the_newest(alice):
+    alice.enter("Kitchen")
+    alice.say(LONG, "spoon")
+    alice.page.goto(f"{alice.page.url}m/99999/")
+    expect(alice.page.get_by_text("spoon", exact=True)).to_be_in_viewport()
+
+
+def test_the_newest_stays_in_sight_while_the_composer_grows(alice):
+    alice.enter("Kitchen")
+    alice.say(LONG, "fork")
+    height = alice.writing.bounding_box()["height"]
+    for _ in range(12):
+        alice.writing.press_sequentially("a line")
+        alice.writing.press("Shift+Enter")
+    assert alice.writing.bounding_box()["height"] > 4 * height
+    alice.page.wait_for_timeout(300)  # what is to be seen is that nothing moves
+    expect(alice.page.get_by_text("fork", exact=True)).to_be_in_viewport()
+    expect(alice.page.locator(".jump")).to_be_hidden()
+    below = "log => log.scrollHeight - log.clientHeight - log.scrollTop"
+    assert alice.page.locator(".log").evaluate(below) <= 1
+    alice.writing.fill("")
+
+
+# On a phone
+
+
+def test_a_phone_shows_one_thing_at_a_time(alice_on_a_phone):
+    page = alice_on_a_phone.page
+    rail, room = page.locator(".rail"), page.locator(".room")
+    expect(rail).to_be_visible()
+    expect(room).to_be_hidden()
+    alice_on_a_phone.link("Kitchen").wait_for()
+    assert too_small_to_touch(page) == []
+    alice_on_a_phone.enter("Kitchen")
+    expect(rail).to_be_hidden()
+    alice_on_a_phone.say("a word as long as " + "o" * 200)
+    assert too_small_to_touch(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["viewport"]["width"]
+    page.get_by_role("button", name="Members").click()
+    members = page.get_by_role("dialog", name="Members")
+    expect(members.get_by_role("listitem")).to_have_count(2)
+    assert too_small_to_touch(page) == []
+    members.get_by_role("button", name="Close").click()
+    page.get_by_role("link", name="Back to the rooms").click()
+    expect(rail).to_be_visible()
+    expect(room).to_be_hidden()
+
+
+def too_small_to_touch(page: Page) -> list[str]:
+    """What can be touched and is smaller than a fingertip, but for addresses within a text."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll("a, button, input, textarea")]
+        .filter((element) => !element.closest(".message .body, .message .head"))
+        .filter((element) => element.checkVisibility({ visibilityProperty: true }))
+        .filter((element) => {
+            const { width, height } = element.getBoundingClientRect();
+            return width < 44 || height < 44;
+        })
+        .map((element) => element.outerHTML)"""
+    )
 
 
 def test_a_first_tap_on_a_row_only_chooses_it(alice_on_a_phone):
@@ -200,7 +347,7 @@ def test_a_first_tap_on_a_row_only_chooses_it(alice_on_a_phone):
     alice_on_a_phone.say("Sugar?", "No?")
     row = page.locator(".message").last
     for place in (".delete", ".edit", ".time"):
-        page.locator(".composer textarea").focus()
+        alice_on_a_phone.writing.focus()
         box = row.locator(place).bounding_box()
         page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] - 2)
         expect(page.locator(".delete-dialog")).to_be_hidden()
@@ -211,31 +358,125 @@ def test_a_first_tap_on_a_row_only_chooses_it(alice_on_a_phone):
     expect(page.locator(".composer .editing")).to_be_visible()
 
 
-def test_an_address_beyond_the_end_shows_the_newest(alice):
-    alice.enter("Kitchen")
-    alice.say(*(f"spoon {number}" for number in range(40)))
-    alice.page.goto(f"{alice.page.url}m/99999/")
-    expect(alice.page.get_by_text("spoon 39", exact=True)).to_be_in_viewport()
+# Looks
 
 
-def test_the_newest_stays_in_sight_while_the_composer_grows(alice):
-    alice.enter("Kitchen")
-    alice.say(*(f"fork {number}" for number in range(40)))
-    writing = alice.page.locator(".composer textarea")
-    for _ in range(12):
-        writing.press_sequentially("a line")
-        writing.press("Shift+Enter")
-    alice.page.wait_for_timeout(300)  # what is to be seen is that nothing moves
-    expect(alice.page.get_by_text("fork 39", exact=True)).to_be_in_viewport()
-    expect(alice.page.locator(".jump")).to_be_hidden()
-    below = "log => log.scrollHeight - log.clientHeight - log.scrollTop"
-    assert alice.page.locator(".log").evaluate(below) <= 1
-    writing.fill("")
+def test_words_stand_out_by_day_and_by_night(a_person, bob):
+    with a_person("alice", reduced_motion="reduce") as alice:
+        for each in (alice, bob):
+            each.enter("Kitchen")
+            each.page.keyboard.press("Escape")  # whatever others have said here is read
+        alice.say("Black on white?", "Or https://example.org/?")
+        expect(alice.messages.last.locator(".faces")).to_be_visible()
+        alice.enter("Lobby")
+        bob.say("White on black!")
+        alice.has_unread("Kitchen", 1)
+        alice.enter("Kitchen")
+        expect(alice.page.locator(".rows .new")).to_be_visible()
+        for scheme in ("light", "dark"):
+            alice.page.emulate_media(color_scheme=scheme)
+            assert hard_to_read(alice.page) == []
 
 
-def test_the_counter_tells_how_much_is_too_much(alice):
-    alice.enter("Kitchen")
-    writing = alice.page.locator(".composer textarea")
-    writing.fill("x" * 20_000)
-    expect(alice.page.locator(".counter.over")).to_have_text(re.compile(r"^\d+ too many$"))
-    writing.fill("")
+def hard_to_read(page: Page) -> list[str]:
+    """Texts whose colour differs from what lies behind by less than 4.5 to 1."""
+    return page.evaluate(
+        """() => {
+        const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+        const pixel = (...layers) => {
+            canvas.clearRect(0, 0, 1, 1);
+            for (const colour of layers) {
+                canvas.fillStyle = colour;
+                canvas.fillRect(0, 0, 1, 1);
+            }
+            return [...canvas.getImageData(0, 0, 1, 1).data];
+        };
+        const behind = (element) => {
+            const layers = [];
+            for (let at = element; at; at = at.parentElement) {
+                layers.unshift(getComputedStyle(at).backgroundColor);
+            }
+            return layers;
+        };
+        const luminance = ([red, green, blue]) => {
+            const linear = (value) => {
+                const part = value / 255;
+                return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+            };
+            return 0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue);
+        };
+        const contrast = (element) => {
+            const layers = behind(element);
+            const under = luminance(pixel(...layers));
+            const over = luminance(pixel(...layers, getComputedStyle(element).color));
+            return (Math.max(under, over) + 0.05) / (Math.min(under, over) + 0.05);
+        };
+        const words = (element) => [...element.childNodes]
+            .some(({ nodeType, data }) => nodeType === 3 && data.trim() !== "");
+        return [...document.body.querySelectorAll("*")]
+            .filter((element) => words(element) && element.checkVisibility())
+            .map((element) => [contrast(element), element.textContent])
+            .filter(([ratio]) => ratio < 4.5)
+            .map(([ratio, text]) => `${ratio.toFixed(2)}: ${text}`);
+        }"""
+    )
+
+
+def test_a_chosen_theme_stays(alice):
+    background = "getComputedStyle(document.documentElement).backgroundColor"
+    by_day = alice.page.evaluate(background)
+    alice.page.get_by_role("button", name="Settings and keys").click()
+    alice.page.get_by_role("radio", name="Dark").check()
+    by_night = alice.page.evaluate(background)
+    assert by_night != by_day
+    alice.page.reload()
+    assert alice.page.evaluate(background) == by_night
+    alice.page.get_by_role("button", name="Settings and keys").click()
+    expect(alice.page.get_by_role("radio", name="Dark")).to_be_checked()
+    alice.page.get_by_role("radio", name="As the system").check()
+    assert alice.page.evaluate(background) == by_day
+
+
+# As production serves it
+
+
+@pytest.fixture
+def site(demo_database: Database, tmp_path: Path) -> Iterator[Server]:
+    """Where demo users may not come in, and static files are named by their content."""
+    with databases.database(tmp_path, demo_database) as database:
+        production = {"DJANGO_SETTINGS_MODULE": "tests.production", "DEBUG": "0"}
+        production |= {"SECRET_KEY": secrets.token_hex(), "STATIC_ROOT": str(tmp_path / "files")}
+        production |= {"ALLOWED_HOSTS": "127.0.0.1", "SECURE_COOKIES": "0"}
+        env = environment(tmp_path, DATABASE_URL=database.url, **production)
+        manage(env, "collectstatic", "--no-input", "--ignore", "admin")
+        with Server(tmp_path / "server.log", env) as site:
+            yield site
+
+
+def test_a_newcomer_finds_a_site_that_keeps_its_own_policy(chromium, site):
+    weights: list[int] = []
+
+    def weigh(response: Response) -> None:
+        if response.request.resource_type in ("script", "stylesheet"):
+            weights.append(response.request.sizes()["responseBodySize"])
+
+    with somebody(chromium, site.port) as dora:
+        page = dora.page
+        page.goto("/nowhere/")
+        expect(page.get_by_role("heading", name="Not found")).to_be_visible()
+        assert [complaint for complaint in dora.complaints if "404" not in complaint] == []
+        dora.complaints.clear()
+        page.get_by_role("link", name="Go to the chat").click()
+        page.get_by_role("link", name="Create an account").click()
+        page.on("requestfinished", lambda request: weigh(request.response()))
+        page.get_by_label("Username").fill("dora")
+        password = secrets.token_hex()
+        page.get_by_label("Password", exact=True).fill(password)
+        page.get_by_label("Password confirmation").fill(password)
+        page.get_by_role("button", name="Create account").click()
+        dora.say("Hello, everybody!")
+        dora.sees("Hello, everybody!")
+        assert dora.complaints == []
+    print(f"{sum(weights):,} bytes of scripts and styles")
+    assert len(weights) > 10
+    assert sum(weights) <= WIRE_BUDGET

@@ -35,6 +35,7 @@ export function roomView(client, drafts, { notify, address, visit }) {
   let newAfter = null; // where the divider stands
   let atDivider = false; // the divider is to stay in sight until one has moved
   let atBottom = true;
+  let leaping = false; // on the way to the newest: no scrolling from before says where one is
   let height = 0; // of the log, when its scrolling was last put right
   let atLink = false; // the linked message has yet to be scrolled to
   const asked = new Set(); // where a history was asked for without the window opening there
@@ -161,7 +162,7 @@ export function roomView(client, drafts, { notify, address, visit }) {
 
   function toNewest() {
     at = null;
-    atBottom = true;
+    atBottom = leaping = true;
     atDivider = atLink = false;
     client.look(entered, null);
   }
@@ -200,6 +201,7 @@ export function roomView(client, drafts, { notify, address, visit }) {
     const anchor = atBottom ? null : firstInSight();
     const before = anchor?.getBoundingClientRect().top;
     change();
+    leaping = false;
     if (atLink) return scrollToLink();
     if (atBottom) scrollToEnd();
     else if (anchor?.isConnected) log.scrollTop += anchor.getBoundingClientRect().top - before;
@@ -237,7 +239,7 @@ export function roomView(client, drafts, { notify, address, visit }) {
   function scrolled() {
     const shown = room();
     // A resize scrolls too, and is heard of here first: nobody has moved, and `resized` is about to put it right.
-    if (!shown?.window || log.hidden || log.clientHeight !== height) return;
+    if (leaping || !shown?.window || log.hidden || log.clientHeight !== height) return;
     atBottom = below() <= AT_BOTTOM && !onShow(shown).moreAfter;
     atDivider &&= atBottom;
     settle();
