@@ -1,126 +1,398 @@
-"""The chat over HTTP, for programs: tokens and tickets. JSON in, JSON out."""
+"""The chat over HTTP, for programs: what needs no open connection. Described at `docs`.
 
-from collections.abc import Callable
+Endpoints translate and decide nothing. They call the domain in its own transactions and tell
+nobody: every worker sees within a second what has changed.
+
+They are synchronous: Django gives each request a thread of its own, so that a slow one holds up
+neither the others nor the event loop with its sockets, whose connections to the database are not
+those of the requests either.
+"""
+
+import json
+import re
+from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import Annotated, Any, TypeVar
+from threading import Lock
+from typing import Annotated, Any, Literal, NoReturn, cast
+from uuid import UUID
 
 import msgspec
-from django.conf import settings
 from django.contrib.auth import authenticate
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.core.exceptions import RequestDataTooBig
-from django.db.models.functions import Now
-from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.views.decorators.cache import never_cache
-from django.views.decorators.csrf import csrf_exempt, csrf_protect
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseNotAllowed,
+)
+from django.urls import URLPattern, re_path
+from django.utils.cache import add_never_cache_headers, patch_vary_headers
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_variables
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
+from ninja import NinjaAPI, PathEx, Query, Schema
+from ninja.errors import HttpError, ValidationError
+from ninja.parser import Parser
+from pydantic import BaseModel, Field, create_model
 
-from . import authentication
-from .authentication import Credentials
+from . import authentication, conf, frames, leases, messaging, rooms, serializers
+from .callers import Bearer, Request, Session, refuse_banned
 from .errors import (
     BadFrame,
     BadJSON,
-    Banned,
     ChatError,
     Forbidden,
+    IdConflict,
+    InvalidText,
+    NotFound,
     NotLoggedIn,
+    RateLimited,
+    StorageFull,
     TooLarge,
+    Unavailable,
+    UnknownUser,
+    UnsupportedMethod,
     UnsupportedType,
 )
-from .frames import timestamp
-from .models import Access
+from .frame_socket import history_line
+from .limits import PostLimit
+from .refusals import refusals, refuse
+from .rooms import Seat, display_name, username
 
-T = TypeVar("T")
-Answer = Callable[[HttpRequest], dict[str, Any]]
-Text = Annotated[str, msgspec.Meta(max_length=4096, pattern=r"\A[^\0]*\Z")]
+INVITED = 100  # members that a room may be created with
 
-STATUS: dict[type[ChatError], int] = {
-    NotLoggedIn: 401,
-    Forbidden: 403,
-    Banned: 403,
-    TooLarge: 413,
-    UnsupportedType: 415,
-}
+# What they say
 
 
-def post_endpoint(answer: Answer) -> Callable[[HttpRequest], HttpResponse]:
-    """Make a view of what answers a POST by a dict or a ChatError. It is exempt from CSRF."""
+class JSONBody(Parser):
+    """JSON, and nothing in it that cannot be stored; what it raises, ninja puts into HttpError."""
 
-    @csrf_exempt
-    @require_POST
-    @never_cache
-    @wraps(answer)
-    def view(request: HttpRequest) -> HttpResponse:
+    NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # in JSON that has been written by `dumps`
+
+    def parse_body(self, request: HttpRequest) -> dict[str, Any]:
+        if request.content_type != "application/json":
+            raise UnsupportedType
         try:
-            return JsonResponse(answer(request))
-        except ChatError as error:
-            body = {"code": error.code, "detail": str(error)}
-            return JsonResponse(body, status=STATUS.get(type(error), 400))
+            value = json.loads(request.body.decode(), parse_constant=_refuse_constant)
+            text = json.dumps(value, ensure_ascii=False)
+            text.encode()
+        except UnicodeEncodeError:  # a lone surrogate
+            raise InvalidText from None
+        except (ValueError, RecursionError):
+            raise BadJSON from None
+        if self.NUL.search(text):
+            raise InvalidText
+        if not isinstance(value, dict):
+            raise BadFrame("The body is not a JSON object.")
+        return value
 
-    return view
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
 
 
-class LogIn(msgspec.Struct, frozen=True):
-    username: Text
-    password: Text
+Name = Annotated[str, Field(max_length=254)]  # of a user, in frames too
+Place = Annotated[int, Field(ge=0, le=2**63 - 1)]
+RoomId = Annotated[str, PathEx(description="Its `room` in `GET /api/rooms`.")]
 
 
-@post_endpoint  # the password is the authority; a foreign page gains nothing by sending one
+class LogIn(BaseModel):
+    username: Name
+    password: Annotated[str, Field(max_length=4096)]
+
+
+class NewRoom(BaseModel):
+    name: Annotated[str, Field(min_length=1, max_length=conf.ROOM_NAME_CHARS)]
+    kind: Annotated[
+        Literal["group", "feed"],
+        Field(description="In a feed only its owner and moderators write."),
+    ] = "group"
+    members: Annotated[
+        list[Name], Field(max_length=INVITED, description="Usernames; yours is not needed.")
+    ] = []
+
+
+class Peer(BaseModel):
+    to: Annotated[Name, Field(description="The other one's username, or your own.")]
+
+
+class Piece(BaseModel):
+    before: Place | None = None
+    after: Place | None = None
+    around: Place | None = None
+    limit: Annotated[
+        int, Field(ge=1, le=2**63 - 1, description=f"More than {conf.PAGE} is {conf.PAGE}.")
+    ] = conf.PAGE
+
+
+class NewMessage(BaseModel):
+    id: Annotated[UUID, Field(description="Made for this message; keep it until it is answered.")]
+    body: Annotated[str, Field(description=f"1 to {conf.BODY_CHARS} characters.")]
+
+
+# What they are answered
+
+
+def _shape(frame: type[msgspec.Struct], **refined: Any) -> type[Schema]:
+    """What a frame looks like, for the documentation; it is not made of this."""
+    fields = {
+        field.name: (field.type, ... if field.required else field.default)
+        for field in msgspec.structs.fields(frame)
+        if field.name != "ref"  # of connections, where answers come in any order
+    }
+    if tag := frame.__struct_config__.tag:
+        fields["type"] = (str, Field(json_schema_extra={"const": tag}))
+    shape: type[Schema] = create_model(frame.__name__, __base__=Schema, **(fields | refined))
+    return shape
+
+
+UserShape = _shape(frames.User)
+RoomShape = _shape(frames.Room)
+MessageShape = _shape(frames.Message)
+PostedShape = _shape(frames.Posted)
+HistoryShape = _shape(frames.History, messages=(list[MessageShape], ...))  # type: ignore[valid-type]
+
+
+class Token(Schema):
+    token: str
+    expires_at: str
+
+
+class Ticket(Schema):
+    ticket: str
+    expires_in: int
+
+
+BROKEN = (Unavailable, StorageFull, ChatError)
+ANY = (NotLoggedIn, Forbidden, *BROKEN)
+SAYING = (BadJSON, TooLarge, UnsupportedType)
+WRITING = (*ANY, *SAYING, RateLimited)
+
+
+def _json(value: object, status: int = 200) -> HttpResponse:
+    """Frames as they are, encoded by what encodes them for connections."""
+    return HttpResponse(msgspec.json.encode(value), content_type="application/json", status=status)
+
+
+api = NinjaAPI(
+    title="Roost",
+    version="1",
+    description=(
+        "Rooms, history and posts for programs. What is new comes over the WebSocket, whose frames"
+        " the answers here are made of. Fields that do not apply are left out, and others may be"
+        " added."
+    ),
+    auth=[Bearer(), Session()],
+    urls_namespace="api",
+    parser=JSONBody(),
+    docs_decorator=require_safe,
+)
+for kind in (Exception, Http404, HttpError, ValidationError):
+    api.add_exception_handler(kind, refuse)  # type: ignore[arg-type]
+
+
+# Logging in
+
+
+@api.post(
+    "/token",
+    auth=None,  # nor CSRF: the password is the authority; a foreign page gains nothing by it
+    operation_id="getToken",
+    summary="Log in",
+    response={200: Token, **refusals(*ANY, *SAYING)},
+)
 @sensitive_variables()
-def token(request: HttpRequest) -> dict[str, Any]:
-    """A bearer token for a username and a password."""
-    log_in = _body(request, LogIn)
+def token(request: HttpRequest, log_in: LogIn) -> dict[str, Any]:
+    """A bearer token for a username and a password.
+
+    It is shown this once, and is good for 30 days or until the password changes.
+    """
     user = authenticate(request, username=log_in.username, password=log_in.password)
     if user is None:
         raise NotLoggedIn("The username or the password is wrong.")
-    _refuse_banned(user)
+    refuse_banned(user)
     secret, expires_at = authentication.issue_token(user)
-    return {"token": secret, "expires_at": timestamp(expires_at)}
+    return {"token": secret, "expires_at": frames.timestamp(expires_at)}
 
 
-@post_endpoint
-def ticket(request: HttpRequest) -> dict[str, Any]:
-    """A ticket for one WebSocket, for whoever can set no header there."""
-    credentials = Credentials(
-        authorization=request.headers.get("Authorization", ""),
-        session_key=request.COOKIES.get(settings.SESSION_COOKIE_NAME, ""),
-    )
-    issuer = authentication.holder(credentials)
-    if issuer is None:
-        raise NotLoggedIn
-    if credentials.ambient and _csrf_checked(request).status_code == 403:
-        raise Forbidden("The CSRF token is missing or wrong.")
-    _refuse_banned(issuer.user)
+@api.post(
+    "/ticket",
+    operation_id="getTicket",
+    summary="Open a WebSocket",
+    response={200: Ticket, **refusals(*ANY)},
+)
+def ticket(request: Request) -> dict[str, Any]:
+    """A ticket for one WebSocket, `/ws/?ticket=…`, for whoever can set no header there.
+
+    It works once, within `expires_in` seconds.
+    """
     life = int(authentication.TICKET_LIFE.total_seconds())
-    return {"ticket": authentication.issue_ticket(issuer), "expires_in": life}
+    return {"ticket": authentication.issue_ticket(request.auth), "expires_in": life}
 
 
-@require_safe
-def healthz(request: HttpRequest) -> HttpResponse:
-    """This process lives. It says nothing about the database."""
-    return HttpResponse("ok", content_type="text/plain")
+@api.get(
+    "/me",
+    operation_id="getMe",
+    summary="Who am I?",
+    response={200: UserShape, **refusals(*ANY)},
+)
+def me(request: Request) -> HttpResponse:
+    """The username and the name to be shown of whoever asks."""
+    user = request.auth.user
+    return _json(frames.User(username=username(user), name=display_name(user)))
 
 
-@csrf_protect
-def _csrf_checked(request: HttpRequest) -> HttpResponse:
-    """Empty if Django's own check lets the request pass, otherwise its page of refusal."""
-    return HttpResponse()
+# Rooms
 
 
-def _refuse_banned(user: AbstractBaseUser) -> None:
-    if Access.objects.filter(pk=user.pk, banned_until__gt=Now()).exists():
-        raise Banned
+@api.get(
+    "/rooms",
+    operation_id="listRooms",
+    summary="All my rooms",
+    response={200: list[RoomShape], **refusals(*ANY)},  # type: ignore[valid-type]
+)
+def list_rooms(request: Request) -> HttpResponse:
+    """The rooms that you are in, each as in the WebSocket's `room`: `seq − read_seq` are unread."""
+    user = request.auth.user
+    rooms.enrol(user)  # nobody may have seen this user before
+    return _json(_rooms(list(rooms.standing(user.pk).seats.values())))
 
 
-def _body(request: HttpRequest, shape: type[T]) -> T:
-    if request.content_type != "application/json":
-        raise UnsupportedType
+@api.post(
+    "/rooms",
+    operation_id="createRoom",
+    summary="Create a room",
+    response={201: RoomShape, **refusals(UnknownUser, *WRITING)},
+)
+def create_room(request: Request, new: NewRoom) -> HttpResponse:
+    """A room of yours, with its first members in it.
+
+    Asked twice, there are two: look at `GET /api/rooms` before you ask again.
+    """
+    user = request.auth.user
+    _check_rate(user)
+    members = [rooms.user_named(name) for name in dict.fromkeys(new.members)]
+    room = rooms.create(user, new.name, kind=new.kind, members=members)
+    return _json(_rooms([rooms.seat(user.pk, room.pk)])[0], 201)
+
+
+@api.post(
+    "/direct",
+    operation_id="openDirect",
+    summary="Open a direct room",
+    response={200: RoomShape, **refusals(UnknownUser, *WRITING)},
+)
+def open_direct(request: Request, peer: Peer) -> HttpResponse:
+    """The direct room with somebody; there is only one, however often you ask."""
+    user = request.auth.user
+    _check_rate(user)
+    room = rooms.open_direct(user, rooms.user_named(peer.to))
+    return _json(_rooms([rooms.seat(user.pk, room.pk)])[0])
+
+
+def _rooms(seats: Sequence[Seat]) -> list[frames.Room]:
+    online = leases.online({fellow.user_id for seat in seats for fellow in seat.fellows})
+    return [serializers.room_frame(seat, online.__contains__) for seat in seats]
+
+
+# Messages
+
+
+@api.get(
+    "/rooms/{slug:room}/messages",
+    operation_id="readMessages",
+    summary="What was said",
+    response={200: HistoryShape, **refusals(BadFrame, NotFound, *ANY)},
+)
+def read_messages(request: Request, room: RoomId, piece: Query[Piece]) -> HttpResponse:
+    """Messages by ascending `seq`: those before a `seq`, after one, or around one, itself included.
+
+    Of the three at most one; with none the newest. Long messages make an answer shorter than
+    `limit`: `more_before` and `more_after` tell whether there are others.
+    """
     try:
-        return msgspec.json.decode(request.body, type=shape)
-    except RequestDataTooBig:
-        raise TooLarge("The body is too large.") from None
-    except msgspec.ValidationError as error:
+        look = frames.Look(room=room, **piece.model_dump())
+    except ValueError as error:
         raise BadFrame(f"{error}.") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise BadJSON from None
+    line = history_line(request.auth.user.pk, look)
+    return HttpResponse(line, content_type="application/json")
+
+
+@api.post(
+    "/rooms/{slug:room}/messages",
+    operation_id="postMessage",
+    summary="Say something",
+    response={200: PostedShape, 201: PostedShape, **refusals(NotFound, IdConflict, *WRITING)},
+)
+def post_message(request: Request, room: RoomId, new: NewMessage) -> HttpResponse:
+    """Post a message. 201: it is stored. 200: it has been, and these are its numbers.
+
+    If no answer came, or 503, it may or may not be stored: ask again with the same `id`, as late as
+    you like. The same `id` with another body or room is 409.
+    """
+    draft = messaging.Draft(request.auth.user, room, new.id, new.body)
+    try:
+        _check_rate(draft.sender)
+    except RateLimited:
+        if messaging.find(draft) is None:
+            raise
+    [outcome] = messaging.post([draft])
+    if isinstance(outcome, ChatError):
+        raise outcome
+    return _json(serializers.posted_frame(outcome.message, None), 201 if outcome.new else 200)
+
+
+post_limit = PostLimit()  # of all requests to this process; connections are counted by their worker
+_counting = Lock()
+
+
+def _check_rate(user: AbstractBaseUser) -> None:
+    with _counting:
+        seconds = post_limit.take(str(user.pk))
+    if seconds:
+        raise RateLimited(retry_after_ms=int(seconds * 1_000) + 1)
+
+
+# Around all of them
+
+View = Callable[..., HttpResponseBase]
+
+
+def urls() -> tuple[list[URLPattern], str, str]:
+    """The whole API, its documentation and, for any other address, a refusal in JSON."""
+    found, app_name, namespace = api.urls
+    patterns = cast(list[URLPattern], found)
+    for pattern in patterns:
+        pattern.callback = around(cast(View, pattern.callback))
+    return [*patterns, re_path("", nothing_here)], app_name, namespace
+
+
+def around(view: View) -> View:
+    """What is true of every answer of the API."""
+
+    @csrf_exempt  # whether a cookie was sent by our own page is checked with the cookie
+    @wraps(view)
+    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
+            # Whatever its length is said to be, or if none is: no more of it is taken into memory.
+            request._body = request.read(conf.MESSAGE_BYTES + 1)
+            if len(request._body) > conf.MESSAGE_BYTES:
+                raise TooLarge("The body is too large.")
+            response = view(request, *args, **kwargs)
+        except Exception as error:
+            response = refuse(request, error)
+        if isinstance(response, HttpResponseNotAllowed):
+            allowed = response["Allow"]
+            response = refuse(request, UnsupportedMethod())
+            response["Allow"] = allowed
+        add_never_cache_headers(response)
+        patch_vary_headers(response, ("Authorization", "Cookie"))
+        return response
+
+    return answer
+
+
+@around
+def nothing_here(request: HttpRequest) -> HttpResponse:
+    raise NotFound

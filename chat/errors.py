@@ -116,3 +116,10 @@ class UnsupportedType(ChatError):
 
     code = "unsupported_type"
     detail = "The body has to be application/json."
+
+
+class UnsupportedMethod(ChatError):
+    """Over HTTP."""
+
+    code = "unsupported_method"
+    detail = "This address does not know this method."

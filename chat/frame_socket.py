@@ -230,10 +230,11 @@ class FrameSocket(Socket):
 
     async def _look(self, request: frames.Look) -> None:
         user_id = self.identity.user.pk
-        self.hand(await self._worker.switchboard.read(_history_line, user_id, request))
+        self.hand(await self._worker.switchboard.read(history_line, user_id, request))
 
 
-def _history_line(user_id: UserKey, request: frames.Look) -> str:
+def history_line(user_id: UserKey, request: frames.Look) -> str:
+    """The encoded `history` frame of a piece of a room: of as much of it as fits into a payload."""
     limit = request.limit
     while True:
         history = archive.history(

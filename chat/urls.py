@@ -3,7 +3,7 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from . import api, views
+from . import api, health, views
 
 urlpatterns = [
     path("", views.chat, name="chat"),
@@ -13,7 +13,8 @@ urlpatterns = [
     path("login/", views.LogIn.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("signup/", views.SignUp.as_view(), name="signup"),
-    path("api/token", api.token, name="token"),
-    path("api/ticket", api.ticket, name="ticket"),
-    path("healthz", api.healthz, name="healthz"),
+    path("api", api.nothing_here),
+    path("api/", api.urls()),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
 ]

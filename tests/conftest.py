@@ -15,8 +15,9 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import connection, transaction
 from django.test import TransactionTestCase
 
-from chat import authentication, rooms, watch
+from chat import api, authentication, rooms, watch
 from chat.consumers import ChatConsumer
+from chat.limits import PostLimit
 from chat.models import Room
 from chat.worker import Worker
 from tests import databases
@@ -97,6 +98,12 @@ def _empty_tables(_: TransactionTestCase) -> None:
 @pytest.fixture(autouse=True)
 def quick_passwords(settings: Any) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def rested(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has posted over HTTP yet: users of other tests have the same keys."""
+    monkeypatch.setattr(api, "post_limit", PostLimit())
 
 
 def user(name: str) -> Any:

@@ -133,8 +133,8 @@ def test_the_domain_knows_neither_websockets_nor_channels(module):
     assert all_below(module) <= domain
 
 
-def test_one_module_names_the_channel_layer():
-    assert who_imports("channels.layers") == {"chat.layer"}
+def test_one_module_uses_the_channel_layer_and_one_asks_whether_it_works():
+    assert who_imports("channels.layers") == {"chat.layer", "chat.health"}
 
 
 def test_one_module_is_a_consumer_and_only_the_project_knows_it():
