@@ -73,7 +73,10 @@ class Watch:
         heads = switchboard.heads()  # while the pulse is taken, they may grow
         credentials = {socket.identity.credential for socket in switchboard.sockets()}
         user_ids = [here.pk for here in users.values()]
+        began = time.monotonic()
         now = await self._threads.query(pulse, list(heads), user_ids, credentials)
+        if time.monotonic() - began > BLIND_AFTER:
+            return  # it may be as old as that, and blind we are anyway
         if self._epoch not in (None, now.epoch) or _went_back(heads, now.heads):
             self._start_afresh(now.epoch)
             return

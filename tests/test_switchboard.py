@@ -261,6 +261,31 @@ async def blinded(worker: Any) -> None:
             await asyncio.sleep(0.01)
 
 
+async def test_an_answer_that_took_too_long_gives_no_sight_back(
+    easily_blinded, worker, application, tokens, alice, bob, kitchen, monkeypatch
+):
+    """The database had answered before it was cut off, and much has happened since."""
+    look, go_on = watch.pulse, threading.Event()
+    blind_before_looking: list[bool] = []
+
+    def answer_late(*args: Any) -> Any:
+        blind_before_looking.append(worker.switchboard.is_blind)
+        found = look(*args)
+        go_on.wait(5)
+        return found
+
+    async with browser(application, tokens["bob"]) as page:
+        monkeypatch.setattr(watch, "pulse", answer_late)
+        await blinded(worker)
+        await meanwhile(rooms.remove, alice, kitchen.pk, bob)
+        await meanwhile(say, alice, kitchen, "secret")
+        await asyncio.sleep(watch.BLIND_AFTER)
+        go_on.set()
+        await page.until(lambda: kitchen.pk not in page.client.rooms)
+        assert "secret" not in str(page.frames)
+    assert blind_before_looking[1]
+
+
 async def test_who_connects_to_a_blind_worker_waits(
     easily_blinded, worker, application, tokens, alice, kitchen
 ):
