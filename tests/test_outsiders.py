@@ -1,14 +1,19 @@
 """Charlie, who is not in the kitchen: nothing there can be seen, touched or even told to exist."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.utils import timezone
 
 from chat import messaging, rooms
-from chat.models import Membership, Message, Room
+from chat.api import api
+from chat.models import Membership, Message, Room, Token
+from tests.callers import Caller, messages, refusal
 from tests.client import Client
+from tests.conftest import token
 from tests.conversation import say
 from tests.failures import meanwhile
 from tests.fake_browser import browser, text_page
@@ -268,3 +273,191 @@ def remove_and_then_post(alice: Any, bob: Any, kitchen: Room) -> Any:
         patch.setattr(messaging, "_lock", removed_just_before)
         [outcome] = messaging.post([messaging.Draft(bob, kitchen.pk, uuid4(), "Me, still")])
     return outcome
+
+
+# Over HTTP
+
+
+GOOD_BODIES: dict[str, Any] = {
+    "/api/token": {"username": "alice", "password": "demo"},
+    "/api/ticket": None,
+    "/api/rooms": {"name": "Garden"},
+    "/api/direct": {"to": "alice"},
+    "/api/rooms/{room}/messages": {"id": "29346786-8239-4dc0-998a-4a0ba54ef949", "body": "Hello"},
+}
+
+
+def operations() -> list[tuple[str, str]]:
+    """All that the API can be asked, by its own description: what is added is tested, too."""
+    paths = api.get_openapi_schema(path_prefix="/api/")["paths"]
+    return [(method.upper(), path) for path, methods in paths.items() for method in methods]
+
+
+ASKING = [operation for operation in operations() if operation != ("POST", "/api/token")]
+WRITING = [operation for operation in ASKING if operation[0] != "GET"]
+
+
+def ask(caller: Any, method: str, path: str, room: Any, **options: Any) -> Any:
+    """Something that would work for a member."""
+    body = GOOD_BODIES[path] if method == "POST" else None
+    return caller.ask(method, path.replace("{room}", room), body, **options)
+
+
+def test_the_api_is_not_forgotten():
+    assert len(ASKING) >= 7
+
+
+@pytest.mark.parametrize(("method", "path"), ASKING)
+def test_whoever_is_not_logged_in_is_asked_to(alice, kitchen, method, path):
+    answers = [ask(Caller(), method, path, room) for room in (kitchen.pk, NOWHERE)]
+    assert [refusal(answer) for answer in answers] == [(401, "forbidden")] * 2
+    assert answers[0].content == answers[1].content
+    assert nothing_was_done()
+
+
+@pytest.mark.parametrize(("method", "path"), ASKING)
+def test_whoever_is_banned_is_told_so(alice, kitchen, method, path):
+    """That they are logged in shows that it is not about the password."""
+    caller = Caller(token(alice))
+    rooms.ban(alice, timezone.now() + timedelta(hours=1))
+    assert refusal(ask(caller, method, path, kitchen.pk)) == (403, "forbidden")
+    assert nothing_was_done()
+
+
+@pytest.mark.parametrize(("method", "path"), ASKING)
+def test_a_member_is_answered(alice, kitchen, method, path):
+    """Or the tests above would say nothing."""
+    assert ask(Caller(token(alice)), method, path, kitchen.pk).status_code in (200, 201)
+
+
+def nothing_was_done() -> bool:
+    made = Room.objects.exclude(name__in=["Kitchen", "Lobby"]).exists()
+    return not (made or Message.objects.exists() or Token.objects.filter(kind="ticket").exists())
+
+
+class LoggedIn(Caller):
+    """A browser with a session, whose requests a page of another site may have caused."""
+
+    def __init__(self, user: Any) -> None:
+        super().__init__()
+        self._client.force_login(user)
+        self.csrf_token = self._client.get("/").cookies["csrftoken"].value
+
+
+@pytest.mark.parametrize(("method", "path"), WRITING)
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"X-CSRFToken": "made-up"},
+        {"X-CSRFToken": "a" * 64},
+        {"X-CSRFToken": "good", "Origin": "https://evil.example"},
+        {"X-CSRFToken": "good", "Origin": "null"},
+        {"Authorization": ""},
+    ],
+)
+def test_a_page_of_another_site_writes_nothing_with_somebodys_cookie(
+    alice, kitchen, method, path, headers
+):
+    caller = LoggedIn(alice)
+    if headers.get("X-CSRFToken") == "good":
+        headers = {**headers, "X-CSRFToken": caller.csrf_token}
+    assert refusal(ask(caller, method, path, kitchen.pk, headers=headers)) == (403, "forbidden")
+    assert nothing_was_done()
+
+
+@pytest.mark.parametrize(("method", "path"), WRITING)
+def test_our_own_page_may_write(alice, kitchen, method, path):
+    caller = LoggedIn(alice)
+    headers = {"X-CSRFToken": caller.csrf_token}
+    assert ask(caller, method, path, kitchen.pk, headers=headers).status_code in (200, 201)
+
+
+def test_a_form_of_another_site_is_not_read(alice, kitchen):
+    """What a form can send without asking is no JSON, even when it looks like it."""
+    caller = LoggedIn(alice)
+    response = caller.ask(
+        "POST",
+        messages(kitchen),
+        '{"id": "29346786-8239-4dc0-998a-4a0ba54ef949", "body": "Hello"}',
+        content_type="text/plain",
+        headers={"X-CSRFToken": caller.csrf_token},
+    )
+    assert refusal(response) == (415, "unsupported_type")
+
+
+ROOM_PATHS = [operation for operation in ASKING if "{room}" in operation[1]]
+
+
+@pytest.mark.parametrize(("method", "path"), ROOM_PATHS)
+def test_over_http_a_room_of_others_is_answered_like_one_that_does_not_exist(
+    alice, charlie, kitchen, method, path
+):
+    say(alice, kitchen, "Secret")
+    caller = Caller(token(charlie))
+    answers = [ask(caller, method, path, room) for room in (kitchen.pk, NOWHERE)]
+    assert [refusal(answer) for answer in answers] == [(404, "not_found")] * 2
+    assert answers[0].content == answers[1].content
+    assert bodies(kitchen) == ["Secret"]
+
+
+@pytest.mark.parametrize("query", ["before=1", "after=0", "around=1", "limit=1", "before=0"])
+def test_no_page_of_a_room_of_others_says_that_there_is_one(alice, charlie, kitchen, query):
+    say(alice, kitchen, "Secret")
+    caller = Caller(token(charlie))
+    answers = [caller.ask("GET", f"{messages(room)}?{query}") for room in (kitchen.pk, NOWHERE)]
+    assert [refusal(answer) for answer in answers] == [(404, "not_found")] * 2
+    assert answers[0].content == answers[1].content
+
+
+@pytest.mark.parametrize(
+    "room",
+    [
+        *(
+            "1",
+            "0",
+            "-1",
+            str(2**63),
+            "29346786-8239-4dc0-998a-4a0ba54ef949",
+            "x" * 17,
+            "x" * 4_000,
+        ),
+        *("%25", "%27%20OR%201=1%20--", "..", "%2e%2e", "a%2Fb", "%ED%A0%80", "%F0%9F%98%80"),
+        *("null", "None", "__proto__", "%E3%82%AD", "a%0Ab", "%20", "*"),
+    ],
+)
+@pytest.mark.parametrize(("method", "path"), ROOM_PATHS)
+def test_over_http_a_room_cannot_be_guessed(alice, charlie, kitchen, method, path, room):
+    response = ask(Caller(token(charlie)), method, path, room)
+    assert refusal(response) == (404, "not_found")
+
+
+@pytest.mark.parametrize(("method", "path"), ROOM_PATHS)
+def test_whoever_was_removed_is_an_outsider_at_once(alice, bob, kitchen, method, path):
+    caller = Caller(token(bob))
+    say(bob, kitchen, "Bob was here")
+    rooms.remove(alice, kitchen.pk, bob)
+    assert refusal(ask(caller, method, path, kitchen.pk)) == (404, "not_found")
+    assert bodies(kitchen) == ["Bob was here"]
+
+
+def test_the_rooms_of_others_are_not_listed(alice, bob, charlie, kitchen):
+    rooms.open_direct(alice, bob)
+    rooms.create(alice, "Garden", open=True)
+    assert [room["name"] for room in Caller(token(charlie)).get("/api/rooms")] == ["Lobby"]
+
+
+def test_an_id_of_somebody_else_is_nobodys_over_http(alice, charlie, kitchen, lobby):
+    """Neither its numbers nor that it is taken can be learned."""
+    [message] = say(alice, kitchen, "Secret")
+    caller = Caller(token(charlie))
+    assert refusal(caller.say(kitchen, "Secret", message.client_id)) == (404, "not_found")
+    assert caller.say(lobby, "Secret", message.client_id).status_code == 201
+
+
+def test_nobody_is_let_into_a_direct_room_of_others(alice, bob, charlie):
+    room = rooms.open_direct(alice, bob)
+    caller = Caller(token(charlie))
+    for name in ("alice", "bob"):
+        assert caller.post("/api/direct", {"to": name})["room"] != room.pk
+    assert refusal(caller.ask("GET", messages(room))) == (404, "not_found")
