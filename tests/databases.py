@@ -10,7 +10,7 @@ import shutil
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -28,6 +28,10 @@ class Database(ABC):
         """The rows that one statement brings."""
 
     @abstractmethod
+    def away(self) -> AbstractContextManager[None]:
+        """Meanwhile nobody can connect, and whoever was connected is cut off."""
+
+    @abstractmethod
     def back_up(self) -> Self:
         """A copy; servers may be using the original, but must not write to it."""
 
@@ -38,12 +42,22 @@ class Database(ABC):
 
 class SQLiteFile(Database):
     def __init__(self, file: Path) -> None:
+        file.parent.mkdir(exist_ok=True)
         self.file = file
         self.url = f"sqlite:///{file}"
 
     def query(self, statement: str) -> list[Any]:
         with closing(sqlite3.connect(self.file)) as connection:
             return connection.execute(statement).fetchall()
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        there = self.file.parent
+        elsewhere = there.rename(there.with_name("elsewhere"))
+        try:
+            yield
+        finally:
+            elsewhere.rename(there)
 
     def back_up(self) -> Self:
         backup = type(self)(self.file.with_name("backup.sqlite3"))
@@ -65,16 +79,22 @@ class PostgreSQLDatabase(Database):
     def query(self, statement: str) -> list[Any]:
         return _execute(self.url, statement)
 
-    def back_up(self) -> Self:
-        backup = type(self)(self._server, f"{self.name}_backup")
-        # Only what nobody is connected to can be copied. Servers connect again.
+    @contextmanager
+    def away(self) -> Iterator[None]:
         self._administer(f"ALTER DATABASE {self.name} ALLOW_CONNECTIONS false")
         self._administer(
-            f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
             f" WHERE datname = '{self.name}'"
         )
-        self._administer(f"CREATE DATABASE {backup.name} TEMPLATE {self.name}")
-        self._administer(f"ALTER DATABASE {self.name} ALLOW_CONNECTIONS true")
+        try:
+            yield
+        finally:
+            self._administer(f"ALTER DATABASE {self.name} ALLOW_CONNECTIONS true")
+
+    def back_up(self) -> Self:
+        backup = type(self)(self._server, f"{self.name}_backup")
+        with self.away():  # what somebody is connected to cannot be copied
+            backup.create(self.name)
         return backup
 
     def restore(self, backup: Self) -> None:
@@ -103,7 +123,7 @@ def database(home: Path, like: Database | None = None) -> Iterator[Database]:
     """A database that is empty, or a copy; it ends with the context, whoever is using it."""
     server = os.environ.get("DATABASE_URL", "")
     if not server.startswith("postgres"):
-        file = SQLiteFile(home / "db.sqlite3")
+        file = SQLiteFile(home / "database" / "db.sqlite3")
         if isinstance(like, SQLiteFile):
             shutil.copy(like.file, file.file)
         yield file

@@ -119,11 +119,19 @@ class Server:
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
     def request(
-        self, method: str, path: str, body: Any = None, token: str = "", timeout: float = PATIENCE
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        token: str = "",
+        cookie: str = "",
+        timeout: float = PATIENCE,
     ) -> tuple[int, bytes]:
         headers = {"Content-Type": "application/json"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
+        if cookie:
+            headers["Cookie"] = cookie
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
             connection.request(method, path, json.dumps(body), headers)

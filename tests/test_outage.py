@@ -1,0 +1,88 @@
+"""A server without its database says so, and goes on by itself when it is there again."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tests.databases import Database
+from tests.fake_browser import Browser
+from tests.servers import Server
+
+PATIENCE = 60.0  # seconds, for a machine that is busy with something else
+
+USED_TO_BE_LOGGED_IN = f"sessionid={'x' * 32}"
+
+
+@pytest.fixture
+def token(server_env: dict[str, str], tmp_path: Path) -> str:
+    """Alice's, of another server that has ended."""
+    with Server(tmp_path / "before.log", server_env) as before:
+        return before.token("alice")
+
+
+@pytest.fixture
+def roost(server_env: dict[str, str], tmp_path: Path) -> Iterator[Server]:
+    """It has not been started yet."""
+    roost = Server(tmp_path / "server.log", server_env)
+    yield roost
+    roost.__exit__()
+    assert "Traceback" not in roost.log.read_text()
+
+
+async def let_in(server: Server, token: str) -> Browser:
+    """Connect as browsers do: again, for as long as one is told to come back."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            page = await Browser(await server.wire(token).connect()).open()
+            if page.closed is None:
+                return page
+            assert page.of_type("bye")[0]["reconnect"]
+            await page.close()
+            await asyncio.sleep(0.5)
+
+
+async def test_a_server_starts_without_its_database_and_has_it_as_soon_as_it_is_there(
+    roost: Server, token: str, database: Database
+):
+    with database.away():
+        await asyncio.to_thread(roost.start)
+        for path in ("/login/", "/healthz"):
+            assert (await get(roost, path))[0] == 200
+        status, page = await get(roost, "/", cookie=USED_TO_BE_LOGGED_IN)
+        assert status == 503
+        assert b"Not available right now" in page
+        async with roost.browser(token) as alice:
+            assert await alice.ends() == 4000
+            [error], [bye] = alice.of_type("error"), alice.of_type("bye")
+            assert (error["code"], bye["reconnect"]) == ("unavailable", True)
+    alice = await let_in(roost, token)
+    assert (await alice.post("Here we are", room=alice.room("Lobby")))["type"] == "posted"
+    await alice.close()
+    assert (await get(roost, "/", cookie=USED_TO_BE_LOGGED_IN))[0] == 302
+
+
+async def get(server: Server, path: str, **options: str) -> tuple[int, bytes]:
+    return await asyncio.to_thread(server.request, "GET", path, **options)
+
+
+async def test_who_is_connected_while_the_database_is_away_goes_on_afterwards(
+    server: Server, database: Database
+):
+    async with (
+        server.browser(server.token("alice")) as alice,
+        server.browser(server.token("bob")) as bob,
+    ):
+        lobby, id = alice.room("Lobby"), str(uuid4())
+        await alice.post("Before", room=lobby)
+        with database.away():
+            answer = await alice.post("Meanwhile", room=lobby, id=id)
+            assert answer["code"] == "unavailable"
+            assert answer["retry_after_ms"] > 0
+            assert (await bob.ask("history", room=lobby))["code"] == "unavailable"
+            assert (await bob.ask("ping"))["type"] == "pong"
+        assert (await alice.post("Meanwhile", room=lobby, id=id))["type"] == "posted"
+        await alice.post("Afterwards", room=lobby)
+        await bob.sees(lobby, "Before", "Meanwhile", "Afterwards")
