@@ -15,10 +15,12 @@ RETRY_AFTER = 5  # seconds
 
 
 class NoNul(MiddlewareMixin):
-    """Refuses a NUL in an address or a cookie: PostgreSQL cannot be asked about it, SQLite can."""
+    """Lets no NUL of an address or a cookie through: PostgreSQL cannot be asked about it."""
 
     def process_request(self, request: HttpRequest) -> HttpResponse | None:
-        asked = "\0" in request.path or "%00" in request.META.get("QUERY_STRING", "")
+        if "\0" in request.path:
+            return _page(404)
+        asked = "%00" in request.META.get("QUERY_STRING", "")
         shown = any("\0" in value for value in request.COOKIES.values())
         return _page(400) if asked or shown else None
 

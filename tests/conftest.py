@@ -23,6 +23,7 @@ from chat.worker import Worker
 from tests import databases
 from tests.conversation import crowd, say_much
 from tests.databases import Database
+from tests.failures import impatience
 from tests.servers import Server, environment, manage
 
 PASSWORD = "demo"
@@ -188,6 +189,13 @@ def elsewhere(other_worker: Worker) -> Any:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers that look at the database ten times a second. Name it before them."""
     monkeypatch.setattr(watch, "CHECK_EVERY", 0.1)
+
+
+@pytest.fixture
+def hurried() -> Iterator[None]:
+    """Nobody waits long for a lock. Name it before workers."""
+    with impatience():
+        yield
 
 
 def serve(worker: Worker) -> Any:

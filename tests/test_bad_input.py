@@ -13,6 +13,7 @@ from django.db import OperationalError
 from django.utils import timezone
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from msgspec import inspect
 
 from chat import archive, conf, errors, frames, messaging
 from chat.models import Membership, Message
@@ -105,6 +106,46 @@ async def test_what_is_no_frame_is_told_and_the_connection_goes_on(application, 
         [error] = page.of_type("error")
         assert error["code"] == code
         assert "Traceback" not in error["detail"]
+
+
+def texts(frame: type[frames.Frame]) -> list[str]:
+    """The fields that take a text or, as keys, several."""
+    found = []
+    for field in inspect.type_info(frame).fields:
+        kinds = getattr(field.type, "types", [field.type])
+        if any(isinstance(kind, inspect.StrType | inspect.DictType) for kind in kinds):
+            found.append(field.encode_name)
+    return found
+
+
+def with_text(frame: type[frames.Frame], name: str, text: str) -> dict[str, Any]:
+    """A request that is good but for the text in one of its fields."""
+    values = {"room": "x", "to": "x", "body": "x", "id": ID, "seq": 1, "cursors": {"x": 1}}
+    request = {field: values[field] for field in required(frame)}
+    request[name] = {text: 1} if name == "cursors" else text
+    if frame is frames.Post and name not in ("room", "to"):
+        request["room"] = "x"
+    return {"type": frame.__struct_config__.tag, **request}
+
+
+def required(frame: type[frames.Frame]) -> list[str]:
+    return [field.encode_name for field in inspect.type_info(frame).fields if field.required]
+
+
+@pytest.mark.parametrize("text", ["\0", "a\0b", "\ud800", "a\udfffb", "\udc00\ud800"], ids=ascii)
+async def test_what_cannot_be_stored_is_refused_in_every_text(
+    application, tokens, monkeypatch, text
+):
+    monkeypatch.setattr("chat.frame_socket.BAD_FRAMES", (10**9, 10.0))
+    asked = [(frame, name) for frame in frames.Request.__args__ for name in texts(frame)]
+    assert len(asked) > 20
+    async with browser(application, tokens["alice"]) as page:
+        for frame, name in asked:
+            before = len(page.of_type("error"))
+            await page.send(with_text(frame, name, text))
+            assert (await page.ask("ping"))["type"] == "pong"
+            told = [error["code"] for error in page.of_type("error")[before:]]
+            assert told == ["invalid_text"], f"{name} of {frame.__name__}"
 
 
 async def test_the_ref_of_a_bad_frame_is_repeated_where_it_can_be_told(application, tokens):

@@ -16,7 +16,7 @@ from chat.journal import Journal
 from chat.messaging import Draft, Posted, RoomBusy
 from chat.models import Message, Room
 from tests.conversation import bodies, draft, stored
-from tests.failures import impatience, locked_database
+from tests.failures import locked_database
 
 pytestmark = pytest.mark.django_db(transaction=True)
 sqlite_only = pytest.mark.skipif(
@@ -190,14 +190,8 @@ async def test_a_full_queue_takes_no_more(alice, kitchen, held, monkeypatch):
         assert await answers([writer.post(draft(alice, kitchen))]) == [4]
 
 
-@pytest.fixture
-def impatient() -> Iterator[None]:
-    with impatience():
-        yield
-
-
 async def test_while_the_database_is_locked_it_is_unavailable_and_then_again_available(
-    impatient, alice, kitchen
+    hurried, alice, kitchen
 ):
     once = draft(alice, kitchen)
     async with Journal(ignore) as journal:

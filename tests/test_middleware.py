@@ -1,6 +1,5 @@
 """Whatever is wrong with a request or with the database, there is a page that says so."""
 
-from collections.abc import Iterator
 from unittest.mock import patch
 
 import pytest
@@ -20,7 +19,7 @@ from django.test import AsyncClient, Client
 from chat import views
 from chat.models import Room
 from tests.conftest import PASSWORD
-from tests.failures import impatience, locked_database, meanwhile
+from tests.failures import locked_database, meanwhile
 
 HOME = "/"
 NUL_IN_QUOTES = '"a-session-of-mine\\000"'  # as the standard for cookies writes it
@@ -88,14 +87,8 @@ def test_what_no_row_could_hold_is_a_bad_request(browser):
     assert answer_of(browser, DataError("out of range")).status_code == 400
 
 
-@pytest.fixture
-def impatient() -> Iterator[None]:
-    with impatience():
-        yield
-
-
 @pytest.mark.django_db(transaction=True)
-def test_while_the_database_is_locked_nobody_can_log_in_but_is_told_so(impatient, browser, alice):
+def test_while_the_database_is_locked_nobody_can_log_in_but_is_told_so(hurried, browser, alice):
     log_in = {"username": "alice", "password": PASSWORD}
     with locked_database():
         assert browser.get("/login/").status_code == 200
@@ -123,18 +116,25 @@ async def test_it_is_the_same_when_pages_are_asked_for_asynchronously(alice):
     "path",
     [
         "/?room=%00",
-        "/r/%00/",
         "/login/?next=%00",
-        "/admin/chat/room/%00/change/",
         "/admin/chat/room/?kind__exact=a%00b",
         "/admin/autocomplete/?term=%00&app_label=chat&model_name=membership&field_name=user",
     ],
 )
-def test_a_nul_in_an_address_is_refused(browser, admin_user, path):
+def test_a_nul_in_a_query_is_refused(browser, admin_user, path):
     browser.force_login(admin_user)
     response = browser.get(path)
     assert response.status_code == 400
     assert b"This makes no sense" in response.content
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/%00", "/r/%00/", "/admin/chat/room/%00/change/"])
+def test_where_a_nul_stands_in_the_path_is_nothing(browser, admin_user, path):
+    browser.force_login(admin_user)
+    response = browser.get(path)
+    assert response.status_code == 404
+    assert b"There is no such page" in response.content
 
 
 @pytest.mark.django_db

@@ -3,12 +3,16 @@
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from chat.authentication import by_bearer, issue_ticket
+from tests.conversation import say
 from tests.databases import Database
-from tests.fake_browser import Browser
+from tests.failures import locked_database, meanwhile
+from tests.fake_browser import ASGIWire, Browser, browser
 from tests.servers import Server
 
 PATIENCE = 60.0  # seconds, for a machine that is busy with something else
@@ -86,3 +90,50 @@ async def test_who_is_connected_while_the_database_is_away_goes_on_afterwards(
         assert (await alice.post("Meanwhile", room=lobby, id=id))["type"] == "posted"
         await alice.post("Afterwards", room=lobby)
         await bob.sees(lobby, "Before", "Meanwhile", "Afterwards")
+
+
+# A lock that somebody holds for too long
+
+WRITES: dict[str, dict[str, Any]] = {
+    "post": {"id": "00000000-0000-4000-8000-000000000001", "body": "Hello"},
+    "edit": {"seq": 1, "body": "Goodbye"},
+    "delete": {"seq": 1},
+    "read": {"seq": 1},
+    "leave": {},
+    "open": {"to": "charlie"},
+    "join": {},
+}
+
+
+async def test_while_the_database_is_locked_whatever_writes_is_unavailable_and_no_more_than_that(
+    hurried, application, tokens, bob, kitchen
+):
+    await meanwhile(say, bob, kitchen, "Locked out")
+    async with browser(application, tokens["bob"]) as page:
+        with locked_database():
+            for kind, fields in WRITES.items():
+                where = {} if kind == "open" else {"room": kitchen.pk}
+                error = await page.ask(kind, **where, **fields)
+                assert (error["type"], error["code"]) == ("error", "unavailable"), kind
+                assert error["retry_after_ms"] > 0
+            assert (await page.ask("history", room=kitchen.pk))["type"] == "history"
+        for kind in ("edit", "leave"):
+            assert (await page.ask(kind, room=kitchen.pk, **WRITES[kind]))["type"] == "ok"
+
+
+async def test_while_the_database_is_locked_a_ticket_lets_nobody_in_but_is_not_used_up(
+    hurried, application, tokens
+):
+    ticket = await meanwhile(lambda: issue_ticket(by_bearer(f"Bearer {tokens['alice']}")))
+    with locked_database():
+        page = await by_ticket(application, ticket)
+        assert await page.ends() == 4000
+        assert page.of_type("error")[0]["code"] == "unavailable"
+        await page.close()
+    page = await by_ticket(application, ticket)
+    assert page.of_type("welcome")[0]["user"]["username"] == "alice"
+    await page.close()
+
+
+async def by_ticket(application: Any, ticket: str) -> Browser:
+    return await Browser(await ASGIWire(application, query=f"ticket={ticket}").connect()).open()
