@@ -477,6 +477,5 @@ def test_a_newcomer_finds_a_site_that_keeps_its_own_policy(chromium, site):
         dora.say("Hello, everybody!")
         dora.sees("Hello, everybody!")
         assert dora.complaints == []
-    print(f"{sum(weights):,} bytes of scripts and styles")
     assert len(weights) > 10
     assert sum(weights) <= WIRE_BUDGET

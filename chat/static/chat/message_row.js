@@ -38,8 +38,8 @@ export function fillMessage(element, row, { me, address, linked }) {
   time.title = exactTime(at);
   write(time, clockTime(at));
   fillBody(element.querySelector(".body"), deleted ? text("message.deleted") : body, edited_at && !deleted);
-  // Faces say who has read it: that everybody has needs no mark beside them.
-  fillMark(element.querySelector(".mark"), mark === "read" && readers.length > 0 ? undefined : mark);
+  // Faces say more than a mark does.
+  fillMark(element.querySelector(".mark"), readers.length > 0 ? undefined : mark);
   fillReaders(element.querySelector(".readers"), readers, readBy);
   element.querySelector(".actions").hidden = !mine;
   element.querySelector(".failure").hidden = !failed;
@@ -52,7 +52,7 @@ function fillBody(element, words, edited) {
 }
 
 function link(words, href) {
-  return Object.assign(document.createElement("a"), { textContent: words, href, target: "_blank", rel: "noopener noreferrer nofollow" });
+  return Object.assign(document.createElement("a"), { textContent: words, href, tabIndex: -1, target: "_blank", rel: "noopener noreferrer nofollow" });
 }
 
 function fillMark(element, mark) {
@@ -68,6 +68,7 @@ function fillMark(element, mark) {
 function fillReaders(element, readers, readBy) {
   element.hidden = readers.length === 0;
   const rest = readers.length - FACES;
+  element.dataset.count = readers.length;
   const faces = (rest > 1 ? readers.slice(0, FACES) : readers).map((name) => ({ key: name, name }));
   if (rest > 1) faces.push({ key: "", rest: `+${rest}` });
   show(element.querySelector(".faces"), faces, () => clone("reader"), fillFace);

@@ -61,6 +61,7 @@ export function roomView(client, drafts, { notify, address, visit }) {
   log.addEventListener("scroll", scrolled, { passive: true });
   log.addEventListener("keydown", walk);
   list.addEventListener("click", act);
+  list.addEventListener("focusin", reach);
   jump.addEventListener("click", toNewest);
   new ResizeObserver(resized).observe(log);
 
@@ -298,6 +299,13 @@ export function roomView(client, drafts, { notify, address, visit }) {
       if (confirmation.returnValue === "delete") client.delete(id, seq).catch((error) => notify(reason(error)));
     };
     confirmation.showModal();
+  }
+
+  /** Of all the links in the list Tab reaches those of the message that one has walked to. */
+  function reach(event) {
+    const row = event.target.closest(".message");
+    for (const link of list.querySelectorAll('a[tabindex="0"]')) link.tabIndex = -1;
+    for (const link of row?.querySelectorAll("a") ?? []) link.tabIndex = 0;
   }
 
   /** The list is one tab stop: arrows walk from message to message, Tab goes on to what can be done with one. */
