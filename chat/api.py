@@ -9,7 +9,6 @@ those of the requests either.
 """
 
 import json
-import re
 from collections.abc import Callable, Sequence
 from functools import wraps
 from threading import Lock
@@ -34,7 +33,7 @@ from django.views.decorators.http import require_safe
 from ninja import NinjaAPI, PathEx, Query, Schema
 from ninja.errors import HttpError, ValidationError
 from ninja.parser import Parser
-from pydantic import BaseModel, Field, create_model
+from pydantic import AfterValidator, BaseModel, Field, create_model
 
 from . import authentication, conf, frames, leases, messaging, rooms, serializers
 from .callers import Bearer, Request, Session, refuse_banned
@@ -66,23 +65,18 @@ INVITED = 100  # members that a room may be created with
 
 
 class JSONBody(Parser):
-    """JSON, and nothing in it that cannot be stored; what it raises, ninja puts into HttpError."""
-
-    NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # in JSON that has been written by `dumps`
+    """JSON, and nothing in it that is no text; what it raises, ninja puts into an HttpError."""
 
     def parse_body(self, request: HttpRequest) -> dict[str, Any]:
         if request.content_type != "application/json":
             raise UnsupportedType
         try:
             value = json.loads(request.body.decode(), parse_constant=_refuse_constant)
-            text = json.dumps(value, ensure_ascii=False)
-            text.encode()
+            json.dumps(value, ensure_ascii=False).encode()
         except UnicodeEncodeError:  # a lone surrogate
             raise InvalidText from None
         except (ValueError, RecursionError):
             raise BadJSON from None
-        if self.NUL.search(text):
-            raise InvalidText
         if not isinstance(value, dict):
             raise BadFrame("The body is not a JSON object.")
         return value
@@ -92,18 +86,32 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-Name = Annotated[str, Field(max_length=254)]  # of a user, in frames too
+def _storable(text: str) -> str:
+    if "\0" in text:
+        raise InvalidText
+    return text
+
+
+WITHOUT_NUL = {"pattern": r"^[^\u0000]*$"}  # as documented; whether it holds says `_storable`
+Text = Annotated[str, AfterValidator(_storable), Field(json_schema_extra=WITHOUT_NUL)]
+Name = Annotated[Text, Field(max_length=254)]  # of a user, in frames too
 Place = Annotated[int, Field(ge=0, le=2**63 - 1)]
 RoomId = Annotated[str, PathEx(description="Its `room` in `GET /api/rooms`.")]
 
 
 class LogIn(BaseModel):
     username: Name
-    password: Annotated[str, Field(max_length=4096)]
+    password: Annotated[Text, Field(max_length=4096)]
 
 
 class NewRoom(BaseModel):
-    name: Annotated[str, Field(min_length=1, max_length=conf.ROOM_NAME_CHARS)]
+    name: Annotated[
+        Text,
+        Field(
+            max_length=conf.ROOM_NAME_CHARS,
+            json_schema_extra={"pattern": r"^[^|\r\n\u0000]*\S[^|\r\n\u0000]*$"},
+        ),
+    ]
     kind: Annotated[
         Literal["group", "feed"],
         Field(description="In a feed only its owner and moderators write."),
@@ -128,7 +136,7 @@ class Piece(BaseModel):
 
 class NewMessage(BaseModel):
     id: Annotated[UUID, Field(description="Made for this message; keep it until it is answered.")]
-    body: Annotated[str, Field(description=f"1 to {conf.BODY_CHARS} characters.")]
+    body: Annotated[str, Field(json_schema_extra={"maxLength": conf.BODY_CHARS, "pattern": r"\S"})]
 
 
 # What they are answered
@@ -148,7 +156,7 @@ def _shape(frame: type[msgspec.Struct], **refined: Any) -> type[Schema]:
 
 
 UserShape = _shape(frames.User)
-RoomShape = _shape(frames.Room)
+RoomShape = _shape(frames.Room, receipts=(dict[str, list[int]] | None, None))
 MessageShape = _shape(frames.Message)
 PostedShape = _shape(frames.Posted)
 HistoryShape = _shape(frames.History, messages=(list[MessageShape], ...))  # type: ignore[valid-type]
@@ -199,7 +207,8 @@ for kind in (Exception, Http404, HttpError, ValidationError):
     "/token",
     auth=None,  # nor CSRF: the password is the authority; a foreign page gains nothing by it
     operation_id="getToken",
-    summary="Log in",
+    tags=["Log in"],
+    summary="A token",
     response={200: Token, **refusals(*ANY, *SAYING)},
 )
 @sensitive_variables()
@@ -219,7 +228,8 @@ def token(request: HttpRequest, log_in: LogIn) -> dict[str, Any]:
 @api.post(
     "/ticket",
     operation_id="getTicket",
-    summary="Open a WebSocket",
+    tags=["Log in"],
+    summary="A ticket for a WebSocket",
     response={200: Ticket, **refusals(*ANY)},
 )
 def ticket(request: Request) -> dict[str, Any]:
@@ -234,6 +244,7 @@ def ticket(request: Request) -> dict[str, Any]:
 @api.get(
     "/me",
     operation_id="getMe",
+    tags=["Log in"],
     summary="Who am I?",
     response={200: UserShape, **refusals(*ANY)},
 )
@@ -249,6 +260,7 @@ def me(request: Request) -> HttpResponse:
 @api.get(
     "/rooms",
     operation_id="listRooms",
+    tags=["Rooms"],
     summary="All my rooms",
     response={200: list[RoomShape], **refusals(*ANY)},  # type: ignore[valid-type]
 )
@@ -262,6 +274,7 @@ def list_rooms(request: Request) -> HttpResponse:
 @api.post(
     "/rooms",
     operation_id="createRoom",
+    tags=["Rooms"],
     summary="Create a room",
     response={201: RoomShape, **refusals(UnknownUser, *WRITING)},
 )
@@ -280,6 +293,7 @@ def create_room(request: Request, new: NewRoom) -> HttpResponse:
 @api.post(
     "/direct",
     operation_id="openDirect",
+    tags=["Rooms"],
     summary="Open a direct room",
     response={200: RoomShape, **refusals(UnknownUser, *WRITING)},
 )
@@ -302,6 +316,7 @@ def _rooms(seats: Sequence[Seat]) -> list[frames.Room]:
 @api.get(
     "/rooms/{slug:room}/messages",
     operation_id="readMessages",
+    tags=["Messages"],
     summary="What was said",
     response={200: HistoryShape, **refusals(BadFrame, NotFound, *ANY)},
 )
@@ -322,6 +337,7 @@ def read_messages(request: Request, room: RoomId, piece: Query[Piece]) -> HttpRe
 @api.post(
     "/rooms/{slug:room}/messages",
     operation_id="postMessage",
+    tags=["Messages"],
     summary="Say something",
     response={200: PostedShape, 201: PostedShape, **refusals(NotFound, IdConflict, *WRITING)},
 )

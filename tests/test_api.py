@@ -2,10 +2,10 @@
 
 import json
 from datetime import UTC, datetime, timedelta
-from time import perf_counter
 from unittest.mock import patch
 
 import pytest
+from django.contrib.auth.hashers import MD5PasswordHasher
 from django.db import InterfaceError, OperationalError
 from django.test import Client
 from django.utils import timezone
@@ -55,17 +55,17 @@ def test_a_wrong_password_and_an_unknown_user_get_the_same_answer(alice):
     assert wrong.content == nobody.content
 
 
-def test_an_unknown_user_takes_as_long_as_a_wrong_password(alice, settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
-    alice.set_password(PASSWORD)
-    alice.save()
+def test_an_unknown_user_takes_as_long_as_a_wrong_password(alice):
+    """Hashing is what takes time: it is done for both."""
 
-    def seconds(**wrong):
-        start = perf_counter()
-        ask_for_token({**DEMO, **wrong})
-        return perf_counter() - start
+    def hashed(**wrong):
+        with patch.object(
+            MD5PasswordHasher, "encode", autospec=True, side_effect=MD5PasswordHasher.encode
+        ) as encode:
+            ask_for_token({**DEMO, **wrong})
+        return encode.call_count
 
-    assert seconds(username="nobody") > seconds(password="no") / 2
+    assert hashed(username="nobody") == hashed(password="no") == 1
 
 
 def test_whoever_left_gets_no_token(alice):
@@ -151,7 +151,7 @@ def test_an_odd_header_is_nobodys(db, header):
     assert response["WWW-Authenticate"] == "Bearer"
 
 
-@pytest.mark.parametrize("cookie", ["made-up", "a" * 5_000, "%00", "ÿ"])
+@pytest.mark.parametrize("cookie", ["made-up", "a" * 5_000, '"\\000"', "%00", "ÿ"])
 def test_an_odd_cookie_is_nobodys(db, cookie):
     response = Caller().ask("GET", "/api/me", headers={"Cookie": f"sessionid={cookie}"})
     assert refusal(response) == (401, "forbidden")
@@ -192,7 +192,7 @@ def test_whoever_is_switched_off_is_nobody(alice):
         (r'{"username": "\ud800", "password": "x"}', "invalid_text"),
         (r'{"username": "alice\u0000", "password": "demo"}', "invalid_text"),
         (r'{"username": "alice\\\u0000", "password": "demo"}', "invalid_text"),
-        (r'{"username": "alice", "password": "demo", "\u0000": ["\udfff"]}', "invalid_text"),
+        (r'{"username": "alice", "password": "demo", "more": ["\udfff"]}', "invalid_text"),
         ("", "bad_frame"),
         ("[]", "bad_frame"),
         ("null", "bad_frame"),
@@ -229,8 +229,8 @@ def test_of_a_key_that_comes_twice_the_last_counts(alice):
     assert ask_for_token(body).status_code == 200
 
 
-def test_ten_thousand_keys_are_ignored(alice):
-    more = {str(n): 0 for n in range(5_000)}
+def test_unknown_keys_are_ignored(alice):
+    more = {"\0": "\0", "__proto__": {}, **{str(n): 0 for n in range(5_000)}}
     assert ask_for_token({**more, **DEMO}).status_code == 200
 
 
@@ -319,6 +319,8 @@ def test_no_header_makes_another_method_of_it(alice):
         "/api/rooms//messages",
         "/api/rooms/AAAAAAAAAAAAAAAA/messages/1",
         "/api/rooms/..%2f..%2fadmin/messages",
+        "/api/%00",
+        "/api/rooms/%00/messages",
         "/api/\N{SNOWMAN}",
         "/api/openapi.json/",
     ],
@@ -327,13 +329,6 @@ def test_no_header_makes_another_method_of_it(alice):
 def test_an_address_where_nothing_is_says_so_in_json(db, settings, path, method):
     settings.DEBUG = True  # Django explains a missing slash by an exception then
     assert refusal(Caller().ask(method, path)) == (404, "not_found")
-
-
-@pytest.mark.parametrize("address", ["/api/%00", "/api/rooms/%00/messages", "/api/me?x=%00"])
-def test_a_nul_in_an_address_or_a_cookie_never_reaches_the_database(client, db, address):
-    """The site may refuse it before the API does."""
-    client.cookies["sessionid"] = "\0"
-    assert client.get(address).status_code in (400, 401, 404)
 
 
 # When something breaks

@@ -109,6 +109,7 @@ def test_pages_of_a_room_with_ten_messages(as_bob, alice, kitchen, query, expect
         "before=NaN",
         "before=1e3",
         "before=0x10",
+        "before=%00",
         "before=%ff",
         "before[]=1&before[x]=1&before=[1]",
         "before=1 OR 1=1",
