@@ -1,12 +1,15 @@
 """What tests say in one line: somebody posts, reads on, or all do it at the same moment."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Barrier
 from typing import Any, TypeVar
+from unittest.mock import patch
 from uuid import UUID, uuid4
 
 from django.db import connection, connections
+from django.db.backends.utils import CursorWrapper
 from django.test.utils import CaptureQueriesContext
 
 from chat import archive, conf, messaging, rooms
@@ -119,6 +122,26 @@ def queries(job: Callable[[], object]) -> int:
     with CaptureQueriesContext(connection) as captured:
         job()
     return len(captured)
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """Whatever any thread asks the database meanwhile; transactions are not counted."""
+    asked: list[str] = []
+
+    def note(execute: Any) -> Any:
+        def noted(self: CursorWrapper, sql: str, params: Any = None) -> Any:
+            if not sql.startswith("BEGIN"):
+                asked.append(sql)
+            return execute(self, sql, params)
+
+        return noted
+
+    with (
+        patch.object(CursorWrapper, "execute", note(CursorWrapper.execute)),
+        patch.object(CursorWrapper, "executemany", note(CursorWrapper.executemany)),
+    ):
+        yield asked
 
 
 def at_once(*jobs: Callable[[], T]) -> list[T]:
