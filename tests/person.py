@@ -74,7 +74,9 @@ class Person:
         for body in bodies:
             self.writing.fill(body)
             self.writing.press("Enter")
-        expect(self.page.locator(".message.is-pending")).to_have_count(0)
+        # What may be edited has come back as a message.
+        newest = self.message(bodies[-1]).last.locator(".actions")
+        expect(newest).not_to_have_attribute("hidden", "")
 
     def message(self, body: str) -> Locator:
         return self.messages.filter(has=self.page.get_by_text(body, exact=True))

@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -203,6 +204,32 @@ def test_an_edit_that_the_server_took_closes_the_editor(alice):
     expect(alice.page.locator(".composer .editing")).to_be_hidden()
     expect(alice.writing).to_have_value("")
     expect(alice.page.get_by_text("Tea, please (edited)")).to_be_visible()
+
+
+def test_an_edit_outlives_a_walk_to_another_room_while_the_server_is_silent(alice, server):
+    editing = alice.page.locator(".composer .editing")
+    alice.enter("Kitchen")
+    alice.say("Two suggars?")
+    alice.writing.press("ArrowUp")
+    alice.writing.fill("Two sugars?")
+    with silence(server):
+        alice.writing.press("Enter")
+        alice.enter("Lobby")
+        alice.enter("Kitchen")
+        expect(alice.writing).to_have_value("Two sugars?")
+        expect(editing).to_be_visible()
+    expect(alice.page.get_by_text("Two sugars? (edited)")).to_be_visible()
+    expect(editing).to_be_hidden()
+
+
+@contextmanager
+def silence(server: Server) -> Iterator[None]:
+    assert server.process is not None
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        server.process.send_signal(signal.SIGCONT)
 
 
 def test_what_one_has_begun_waits_in_its_room(alice):

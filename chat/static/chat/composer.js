@@ -16,6 +16,7 @@ export function composer(client, drafts, { send, edit, typed, newestOwn }) {
   // By room: the edit that was begun there, which stays until the server has it or its author gives it up.
   const edits = new Map();
   let room = null;
+  let invitation = "";
 
   const limit = () => client.state.limits.body_chars ?? Infinity;
   const length = () => [...field.value].length;
@@ -108,13 +109,13 @@ export function composer(client, drafts, { send, edit, typed, newestOwn }) {
     /** `why` stands in place of the invitation to write. */
     disable(disabled, why = "") {
       field.disabled = form.querySelector(".send").disabled = disabled;
-      if (why) field.placeholder = why;
+      if (field.placeholder !== (why || invitation)) field.placeholder = why || invitation;
     },
     enter(entered, name) {
       room = entered;
       present();
-      field.placeholder = text("message.to", { name });
-      field.setAttribute("aria-label", field.placeholder);
+      invitation = field.placeholder = text("message.to", { name });
+      field.setAttribute("aria-label", invitation);
       // On a phone, focus would raise the keyboard over what one came to read.
       if (matchMedia("(pointer: fine)").matches) field.focus({ preventScroll: true });
     },
