@@ -4,6 +4,7 @@ import random
 from threading import Event
 
 import pytest
+from django.db import transaction
 
 from chat import archive, conf, messaging, rooms
 from chat.archive import NEVER, Cursor, History
@@ -190,6 +191,37 @@ def test_whoever_reads_while_others_write_misses_nothing(alice, bob, kitchen):
 
     _, reader = at_once(write, read)
     assert reader.bodies == bodies(stored(kitchen))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whoever_reads_while_a_writer_lingers_and_another_waits_misses_nothing(alice, bob, kitchen):
+    reader = Reader(kitchen)
+    for _ in range(10):
+        post_after_each_other(alice, bob, kitchen, meanwhile=lambda: reader.read_all(size=1))
+        reader.read_all(size=1)
+        assert reader.bodies == bodies(stored(kitchen))
+
+
+def post_after_each_other(first, second, room, meanwhile):
+    """The first has posted, but its transaction is open; the second waits for it."""
+    posted, over = Event(), Event()
+
+    def post_and_linger():
+        with transaction.atomic():
+            post(draft(first, room, "first"))
+            posted.set()
+            assert over.wait(5)
+
+    def post_too():
+        assert posted.wait(5)
+        post(draft(second, room, "second"))
+
+    def do_something_meanwhile():
+        assert posted.wait(5)
+        meanwhile()
+        over.set()
+
+    at_once(post_and_linger, post_too, do_something_meanwhile)
 
 
 def once_the_heads_are_read(monkeypatch, write):

@@ -11,6 +11,7 @@ from psycopg_pool import PoolTimeout
 from chat.database import DatabaseThreads
 from chat.errors import Unavailable
 from chat.models import Room
+from tests.failures import meanwhile
 
 pytestmark = pytest.mark.django_db(transaction=True)
 postgresql_only = pytest.mark.skipif(
@@ -93,3 +94,19 @@ async def test_a_thread_does_not_fail_because_the_server_has_restarted_meanwhile
     await other.run(terminate, before)
     await other.close()
     assert await threads.query(backend) != before
+
+
+@postgresql_only
+async def test_nothing_may_hang_longer_than_a_client_waits(threads):
+    def limits() -> dict[str, object]:
+        names = "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"
+        with connection.cursor() as cursor:
+            server = {name: cursor.execute(f"SHOW {name}").fetchone()[0] for name in names}
+        return server | connection.connection.info.get_parameters()
+
+    for limits_there in (await threads.run(limits), await meanwhile(limits)):
+        assert limits_there["statement_timeout"] == "10s"
+        assert limits_there["lock_timeout"] == "3s"
+        assert limits_there["idle_in_transaction_session_timeout"] == "10s"
+        assert limits_there["connect_timeout"] == "5"
+        assert limits_there["tcp_user_timeout"] == "9000"

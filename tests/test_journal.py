@@ -2,15 +2,17 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from channels.db import database_sync_to_async
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 
-from chat import journal, messaging
+from chat import journal, messaging, rooms
 from chat.errors import ChatError, Empty, IdConflict, NotFound, StorageFull, Unavailable
 from chat.journal import Journal
 from chat.messaging import Draft, Posted, RoomBusy
@@ -19,6 +21,9 @@ from tests.conversation import bodies, draft, stored
 from tests.failures import locked_database
 
 pytestmark = pytest.mark.django_db(transaction=True)
+postgresql_only = pytest.mark.skipif(
+    connection.vendor != "postgresql", reason="SQLite cannot tell who holds a row"
+)
 sqlite_only = pytest.mark.skipif(
     connection.vendor != "sqlite", reason="PostgreSQL has no such limit"
 )
@@ -358,6 +363,71 @@ async def test_whoever_waits_too_long_for_a_stuck_room_is_told(
         monkeypatch.setattr(journal, "PATIENCE", 8.0)
         stuck.freed.set()
         assert await answers([writer.post(once)]) == [1]
+
+
+# The same with a lock that somebody really holds
+
+
+@contextmanager
+def held_rooms(*held: Room) -> Iterator[None]:
+    """Another transaction has these rooms, and does not come to an end."""
+    locked, let_go = Event(), Event()
+
+    def hold() -> None:
+        with closing(connection), transaction.atomic():
+            list(Room.objects.select_for_update().filter(pk__in=[room.pk for room in held]))
+            locked.set()
+            let_go.wait(20)
+
+    with ThreadPoolExecutor(1) as other:
+        holding = other.submit(hold)
+        try:
+            assert locked.wait(5)
+            yield
+        finally:
+            let_go.set()
+            holding.result()
+
+
+@postgresql_only
+async def test_a_room_that_is_held_waits_in_its_order_and_the_others_go_on(alice, kitchen, lobby):
+    async with Journal(ignore) as journal:
+        with held_rooms(kitchen):
+            waiting = [journal.post(draft(alice, kitchen, str(n))) for n in range(5)]
+            for n in range(1, 6):
+                assert await answers([journal.post(draft(alice, lobby))]) == [n]
+                waiting.append(journal.post(draft(alice, kitchen, str(n + 4))))
+            assert not any(posting.done() for posting in waiting)
+        assert await answers(waiting) == list(range(1, 11))
+        assert await answers([journal.post(draft(alice, kitchen, "10"))]) == [11]
+    assert await said_in(kitchen) == [str(n) for n in range(11)]
+
+
+@postgresql_only
+async def test_who_waits_for_a_held_room_is_told_and_the_others_go_on(
+    hurried, alice, kitchen, lobby
+):
+    once = draft(alice, kitchen)
+    async with Journal(ignore) as journal:
+        with held_rooms(kitchen):
+            for n in (1, 2):
+                waiting = journal.post(once)
+                assert await answers([journal.post(draft(alice, lobby))]) == [n]
+                assert await answers([waiting]) == [Unavailable]
+        assert await answers([journal.post(once)]) == [1]
+
+
+@postgresql_only
+async def test_more_rooms_may_be_held_than_there_are_threads_for_them(alice, kitchen, lobby):
+    stuck = await database_sync_to_async(
+        lambda: [rooms.create(alice, f"Room {n}") for n in range(2 * journal.SIDE_THREADS)]
+    )()
+    async with Journal(ignore) as writer:
+        with held_rooms(*stuck):
+            waiting = [writer.post(draft(alice, room)) for room in stuck]
+            assert await answers([writer.post(draft(alice, lobby))]) == [1]
+            assert await answers([writer.post(draft(alice, kitchen))]) == [1]
+        assert await answers(waiting) == [1] * len(stuck)
 
 
 # Other verbs

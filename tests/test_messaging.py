@@ -1,5 +1,6 @@
 """What is said: posting, editing and deleting it, and how far everybody got."""
 
+import random
 from datetime import timedelta
 from functools import partial
 from threading import Event
@@ -178,6 +179,49 @@ def test_seats_are_stored_in_the_order_in_which_everybody_locks_them(kitchen):
     with connection.execute_wrapper(note_keys):
         messaging.post(drafts)
     assert stored_keys == sorted(membership.pk for membership in backwards)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_waits_in_a_circle_whatever_they_do_in_whatever_order(alice, bob, charlie):
+    everywhere = [rooms.create(alice, f"Room {n}", members=[bob, charlie]) for n in range(5)]
+    messaging.post([draft(alice, room) for room in everywhere])
+    seats = list(Membership.objects.filter(room__in=everywhere).values_list("pk", flat=True))
+
+    def again_and_again(do, *args):
+        chance = random.Random(f"{do.__name__} {args}")
+        for _ in range(10):
+            do(chance, *args)
+
+    def post_everywhere(chance, sender):
+        shuffled = chance.sample(everywhere, len(everywhere))
+        outcomes = messaging.post([draft(sender, room) for room in shuffled])
+        assert {type(outcome) for outcome in outcomes} == {Posted}
+
+    def edit_somewhere(chance):
+        messaging.edit(alice, chance.choice(everywhere).pk, 1, str(chance.random()))
+
+    def acknowledge_everywhere(chance):
+        messaging.acknowledge(dict.fromkeys(chance.sample(seats, len(seats)), chance.randrange(30)))
+
+    def come_and_go(chance):
+        room = chance.choice(everywhere)
+        rooms.remove(alice, room.pk, charlie)
+        rooms.add(alice, room.pk, charlie)
+
+    def ban_and_forgive(chance):
+        rooms.ban(charlie, None)
+        with transaction.atomic():
+            rooms.raise_access([user.pk for user in chance.sample([alice, bob, charlie], 3)])
+
+    at_once(
+        *[partial(again_and_again, post_everywhere, sender) for sender in (alice, bob) * 2],
+        partial(again_and_again, edit_somewhere),
+        partial(again_and_again, acknowledge_everywhere),
+        partial(again_and_again, come_and_go),
+        partial(again_and_again, ban_and_forgive),
+    )
+    for room in everywhere:
+        assert seqs(stored(room)) == list(range(1, 42))
 
 
 @pytest.mark.django_db(transaction=True)
