@@ -95,7 +95,7 @@ def _storable(text: str) -> str:
 WITHOUT_NUL = {"pattern": r"^[^\u0000]*$"}  # as documented; whether it holds says `_storable`
 Text = Annotated[str, AfterValidator(_storable), Field(json_schema_extra=WITHOUT_NUL)]
 Name = Annotated[Text, Field(max_length=254)]  # of a user, in frames too
-Place = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Place = Annotated[int, Field(ge=0, le=2**63 - 1)]  # a `seq`
 RoomId = Annotated[str, PathEx(description="Its `room` in `GET /api/rooms`.")]
 
 
@@ -126,9 +126,11 @@ class Peer(BaseModel):
 
 
 class Piece(BaseModel):
-    before: Place | None = None
-    after: Place | None = None
-    around: Place | None = None
+    """Of the three places one at the most."""
+
+    before: Annotated[Place | None, Field(description="The newest of those before it.")] = None
+    after: Annotated[Place | None, Field(description="The oldest of those after it.")] = None
+    around: Annotated[Place | None, Field(description="Those around it, and itself.")] = None
     limit: Annotated[
         int, Field(ge=1, le=2**63 - 1, description=f"More than {conf.PAGE} is {conf.PAGE}.")
     ] = conf.PAGE
@@ -136,7 +138,15 @@ class Piece(BaseModel):
 
 class NewMessage(BaseModel):
     id: Annotated[UUID, Field(description="Made for this message; keep it until it is answered.")]
-    body: Annotated[str, Field(json_schema_extra={"maxLength": conf.BODY_CHARS, "pattern": r"\S"})]
+    body: Annotated[
+        str,
+        Field(
+            json_schema_extra={
+                "maxLength": conf.BODY_CHARS,
+                "pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$",
+            }
+        ),
+    ]
 
 
 # What they are answered
@@ -321,9 +331,9 @@ def _rooms(seats: Sequence[Seat]) -> list[frames.Room]:
     response={200: HistoryShape, **refusals(BadFrame, NotFound, *ANY)},
 )
 def read_messages(request: Request, room: RoomId, piece: Query[Piece]) -> HttpResponse:
-    """Messages by ascending `seq`: those before a `seq`, after one, or around one, itself included.
+    """Messages by ascending `seq`: those before a `seq`, after one, or around one.
 
-    Of the three at most one; with none the newest. Long messages make an answer shorter than
+    Name one of the three, or none for the newest. Long messages make an answer shorter than
     `limit`: `more_before` and `more_after` tell whether there are others.
     """
     try:
