@@ -234,7 +234,7 @@ def test_an_expired_form_says_so(alice, client):
 
 
 def test_the_page_for_our_own_failures_needs_no_database(client, monkeypatch):
-    monkeypatch.setattr("chat.api.HttpResponse", None)
+    monkeypatch.setattr("chat.health.HttpResponse", None)
     client.raise_request_exception = False
     response = client.get("/healthz")
     assert response.status_code == 500
