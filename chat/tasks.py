@@ -7,6 +7,8 @@ from typing import Any
 
 logger = logging.getLogger(__name__)
 
+CANCEL_EVERY = 3.0  # seconds; some clean up before they end
+
 
 class Tasks:
     """Keeps them from being forgotten, and says so if one dies."""
@@ -22,10 +24,11 @@ class Tasks:
 
     async def stop(self) -> None:
         """Cancel them all and wait until they have ended."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while tasks := set(self._tasks):
+            for task in tasks:
+                task.cancel()
+            # Once more, if need be: some code loses it, like asyncio.wait_for before Python 3.12.
+            await asyncio.wait(tasks, timeout=CANCEL_EVERY)
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
