@@ -59,9 +59,10 @@ class Batch(msgspec.Struct, frozen=True, array_like=True, dict=True):
     def is_sound(self) -> bool:
         """Whether its lines are what they are said to be, whoever wrote them."""
         try:
-            told = [(message.room, message.rev) for message in self.messages]
+            messages = [frames.decode_message(line) for line in self.lines]
         except msgspec.DecodeError:
             return False
+        told = [(message.room, message.rev) for message in messages]
         expected = [(self.room_id, rev) for rev in range(self.after + 1, self.upto + 1)]
         return told == expected and all(map(_is_one_line, self.lines))
 

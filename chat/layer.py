@@ -135,7 +135,7 @@ class Layer:
                     await self._layer.group_discard(self._group, self._channel)
         if self._listener is not None:  # only now: the library would say goodbye to the server
             self._listener.cancel()
-            await asyncio.wait({self._listener})
+            await asyncio.wait({self._listener}, timeout=PATIENCE)
             self._listener = None
 
     async def _throw_away(self) -> None:
