@@ -1,5 +1,6 @@
 """Who is in which room, what they may see, and whose access is counted anew when it changes."""
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -497,6 +498,23 @@ def test_a_ban_holds_for_who_was_never_enrolled(db):
     rooms.ban(zed, timezone.now() + timedelta(days=1))
     rooms.enrol(zed)
     assert rooms.standing(zed.pk).banned
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_waits_in_a_circle_to_raise_the_access_of_many(alice, kitchen):
+    crowd(kitchen, 300)
+    users = list(kitchen.memberships.values_list("user", flat=True))
+    Access.objects.bulk_create([Access(pk=pk) for pk in users], ignore_conflicts=True)
+    before = sum(versions().values())
+
+    def look_again_at_all(number):
+        chance = random.Random(number)
+        for _ in range(10):
+            with transaction.atomic():
+                rooms.raise_access(chance.sample(users, len(users)))
+
+    at_once(*[partial(look_again_at_all, number) for number in range(4)])
+    assert sum(versions().values()) == before + 40 * len(users)
 
 
 # What a user may see
