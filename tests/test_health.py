@@ -8,12 +8,15 @@ from contextlib import contextmanager
 from unittest.mock import patch
 
 import pytest
+import redis
 from channels.layers import InMemoryChannelLayer, get_channel_layer
+from channels_redis.pubsub import RedisPubSubChannelLayer
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.test import AsyncRequestFactory
 
 from chat import health
+from tests.stacks import Valkey
 
 FINE = {"database": "ok", "migrations": "ok", "channel_layer": "ok"}
 
@@ -202,3 +205,98 @@ async def test_in_memory_nothing_is_left_behind(transactional_db):
     assert len(layer.channels) <= 1
     assert layer.groups == {}
     assert [t for t in asyncio.all_tasks() if t is not asyncio.current_task()] == []
+
+
+# With a server
+
+
+@pytest.fixture(scope="module")
+def valkey(tmp_path_factory):
+    with Valkey(tmp_path_factory.mktemp("valkey")) as valkey:
+        yield valkey
+
+
+@pytest.fixture
+def redis_layer(valkey, monkeypatch):
+    """With timeouts of the server's connections as long as we have patience, or longer."""
+    layer = RedisPubSubChannelLayer(hosts=[{"address": valkey.url, "socket_timeout": 5}])
+    monkeypatch.setattr(health, "get_channel_layer", lambda: layer)
+    return layer
+
+
+async def nobody_listens(valkey):
+    """Soon: that one stops to is not waited for."""
+    with redis.Redis.from_url(valkey.url) as client:
+        async with asyncio.timeout(10):
+            while client.pubsub_channels():
+                await asyncio.sleep(0.01)
+
+
+async def layer_says():
+    began = time.monotonic()
+    answer = await health.PARTS["channel_layer"].answer()
+    assert time.monotonic() - began < health.PATIENCE + 5  # a busy machine
+    return answer
+
+
+async def recovers():
+    """At the latest with the second question after everything is well."""
+    async with asyncio.timeout(30):
+        while await layer_says() != health.FINE:
+            await still_asking(health.PARTS["channel_layer"])
+
+
+async def test_redis_is_heard_and_keeps_no_subscription(valkey, redis_layer):
+    for _ in range(5):
+        assert await layer_says() == health.FINE
+    assert await asyncio.gather(*(layer_says() for _ in range(20))) == [health.FINE] * 20
+    await nobody_listens(valkey)
+    assert redis_layer.channels == {}
+    assert redis_layer.groups == {}
+
+
+async def test_a_redis_that_is_away_is_told_and_found_again_when_it_is_back(valkey, redis_layer):
+    assert await layer_says() == health.FINE
+    await asyncio.to_thread(valkey.stop)
+    try:
+        for _ in range(3):
+            assert await layer_says() == health.SILENT
+            await still_asking(health.PARTS["channel_layer"])
+    finally:
+        await asyncio.to_thread(valkey.start)
+    await recovers()
+    assert redis_layer.channels == {}
+
+
+async def test_a_redis_that_is_away_from_the_start_is_told_and_found(valkey, redis_layer):
+    await asyncio.to_thread(valkey.stop)
+    try:
+        for _ in range(2):
+            assert await layer_says() == health.SILENT
+            await still_asking(health.PARTS["channel_layer"])
+    finally:
+        await asyncio.to_thread(valkey.start)
+    await recovers()
+
+
+async def test_a_redis_that_hangs_holds_nobody_up(valkey, redis_layer):
+    assert await layer_says() == health.FINE
+    valkey.pause()
+    try:
+        answers = await asyncio.gather(*(layer_says() for _ in range(10)))
+        assert answers == [health.SILENT] * 10
+    finally:
+        valkey.resume()
+    await still_asking(health.PARTS["channel_layer"])
+    await recovers()
+    await nobody_listens(valkey)
+
+
+async def test_whoever_uses_the_same_layer_is_not_disturbed(valkey, redis_layer):
+    channel = await redis_layer.new_channel()
+    await redis_layer.group_add("site", channel)
+    assert await layer_says() == health.FINE
+    await redis_layer.group_send("site", {"type": "site.event"})
+    async with asyncio.timeout(10):
+        assert await redis_layer.receive(channel) == {"type": "site.event"}
+    assert list(redis_layer.channels) == [channel]
