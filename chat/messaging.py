@@ -7,16 +7,16 @@ reader who asks for `rev > cursor` misses nothing.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import blake2b
 from operator import attrgetter
 from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import DatabaseError, IntegrityError, connection, transaction
-from django.db.models import F, QuerySet
-from django.db.models.functions import Now
+from django.db import DatabaseError, IntegrityError, transaction
+from django.db.models import F
 
-from . import conf
+from . import conf, rows
 from .archive import stored_messages
 from .errors import (
     Banned,
@@ -32,6 +32,10 @@ from .errors import (
 )
 from .models import Membership, Message, Room
 from .rooms import MANAGERS, UserKey, username
+
+# All that a message is stored with at first, but for its own key.
+BORN_WITH = [field.attname for field in Message._meta.concrete_fields if not field.primary_key]
+_born_with = attrgetter(*BORN_WITH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,28 @@ class Posted:
 
     message: Message
     new: bool
+
+
+@dataclass(slots=True)
+class LockedRoom:
+    """A room whose next numbers are ours to give."""
+
+    pk: str
+    kind: str
+    seq: int
+    rev: int
+    now: datetime  # by the database's clock
+
+
+@dataclass(slots=True)
+class LockedSeat:
+    """A membership, with what its user's ban says."""
+
+    pk: int
+    role: str
+    muted_until: datetime | None
+    banned_until: datetime | None
+    read_seq: int = 0  # if they post
 
 
 class RoomBusy(Unavailable):
@@ -100,12 +126,8 @@ def _post(drafts: Sequence[Draft], *, wait: bool) -> list[Posted | ChatError]:
     rooms = {room.pk: room for room in _lock(room_ids, wait=wait)}
     busy = _existing(room_ids - rooms.keys())
     # Only now that the rooms are ours: before, a concurrent retry of an id could be overlooked.
-    senders = {draft.sender.pk for draft in drafts}
-    known = _known(senders, {draft.client_id for draft in drafts})
-    memberships: dict[tuple[str, UserKey], Membership] = {
-        (m.room_id, m.user_id): m
-        for m in _memberships().filter(room__in=rooms.keys(), user__in=senders)
-    }
+    known = _known({(draft.sender.pk, draft.client_id) for draft in drafts})
+    seats = _seats(list({(d.room_id, d.sender.pk) for d in drafts if d.room_id in rooms}))
     new: list[Message] = []
 
     def place(draft: Draft) -> Posted:
@@ -115,21 +137,19 @@ def _post(drafts: Sequence[Draft], *, wait: bool) -> list[Posted | ChatError]:
         if draft.room_id in busy:
             raise RoomBusy
         room = rooms.get(draft.room_id)
-        membership = memberships.get((draft.room_id, draft.sender.pk))
-        if room is None or membership is None:
+        seat = seats.get((draft.room_id, draft.sender.pk))
+        if room is None or seat is None:
             raise NotFound
         _check_body(draft.body)
-        _check_permission(room, membership)
+        _check_permission(room, seat)
         message = known[key] = _next(room, draft)
-        membership.read_seq = message.seq
+        seat.read_seq = message.seq
         new.append(message)
         return Posted(message, new=True)
 
     outcomes = [_outcome(place, draft) for draft in drafts]
     if new:
-        Message.objects.bulk_create(new)
-        _store({m.room_id: m.room for m in new}.values(), "seq", "rev")
-        _store({memberships[m.room_id, m.sender_id] for m in new}, "read_seq")
+        _store(new, rooms, seats)
     return outcomes
 
 
@@ -140,11 +160,12 @@ def _outcome(place: Callable[[Draft], Posted], draft: Draft) -> Posted | ChatErr
         return error
 
 
-def _lock(room_ids: Collection[str], *, wait: bool = True) -> QuerySet[Room]:
-    """Rooms under their row locks, in the order of their ids, with the database's time as `now`."""
-    skip = not wait and connection.features.has_select_for_update_skip_locked
-    rooms = Room.objects.select_for_update(no_key=True, skip_locked=skip)
-    return rooms.filter(pk__in=room_ids).order_by("pk").annotate(now=Now())  # type: ignore[no-redef]
+def _lock(room_ids: Collection[str], *, wait: bool = True) -> list[LockedRoom]:
+    """Rooms under their row locks, taken in the order of their ids."""
+    keys = [[room_id] for room_id in room_ids]
+    read = f"id, kind, seq, rev, {rows.now()}"
+    locked = rows.find(Room, ["id"], keys, read, lock=True, skip_locked=not wait)
+    return [LockedRoom(pk, kind, seq, rev, rows.moment(now)) for pk, kind, seq, rev, now in locked]
 
 
 def _existing(room_ids: Collection[str]) -> set[str]:
@@ -153,10 +174,10 @@ def _existing(room_ids: Collection[str]) -> set[str]:
     return set(Room.objects.filter(pk__in=room_ids).values_list("pk", flat=True))
 
 
-def _known(
-    senders: Collection[UserKey], client_ids: Collection[UUID]
-) -> dict[tuple[UserKey, UUID], Message]:
-    stored = stored_messages().filter(sender__in=senders, client_id__in=client_ids)
+def _known(keys: Collection[tuple[UserKey, UUID]]) -> dict[tuple[UserKey, UUID], Message]:
+    """Messages that have been stored, by their senders and client ids."""
+    found = rows.find(Message, ["sender_id", "client_id"], keys, "id")
+    stored = stored_messages().filter(pk__in=[pk for [pk] in found]) if found else ()
     return {(message.sender_id, message.client_id): message for message in stored}
 
 
@@ -169,33 +190,37 @@ def _recognise(stored: Message, draft: Draft) -> Posted:
 def find(draft: Draft) -> Posted | None:
     """What this draft became if it has been stored before; IdConflict if it differs."""
     key = (draft.sender.pk, draft.client_id)
-    stored = _known([draft.sender.pk], [draft.client_id]).get(key)
+    stored = _known([key]).get(key)
     return _recognise(stored, draft) if stored else None
 
 
-def _memberships() -> QuerySet[Membership]:
-    """With their users' bans."""
-    ban = F("user__chat_access__banned_until")
-    return Membership.objects.annotate(banned_until=ban)  # type: ignore[no-redef]
+def _seats(keys: Sequence[tuple[str, UserKey]]) -> dict[tuple[str, UserKey], LockedSeat]:
+    """Memberships by room and user, under their row locks, taken in the order of their keys."""
+    locked = rows.find(
+        Membership,
+        ["room_id", "user_id"],
+        keys,
+        "n, id, role, muted_until, banned_until",
+        join="LEFT JOIN chat_access USING (user_id)",
+        lock=True,
+    )
+    return {
+        keys[n]: LockedSeat(pk, role, muted and rows.moment(muted), banned and rows.moment(banned))
+        for n, pk, role, muted, banned in locked
+    }
 
 
-def _store(rows: Collection[Room] | Collection[Membership], *columns: str) -> None:
-    """Update rows of one model, each to its values; `bulk_update` takes as long as a whole post.
-
-    In the order of their keys, as everybody locks them; otherwise two might wait for each other.
-    """
-    if not rows:
-        return
-    table = connection.ops.quote_name(next(iter(rows))._meta.db_table)
-    assignments = ", ".join(f"{column} = %s" for column in columns)
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            f"UPDATE {table} SET {assignments} WHERE id = %s",  # noqa: S608  # our own names
-            [
-                [*(getattr(row, column) for column in columns), row.pk]
-                for row in sorted(rows, key=attrgetter("pk"))
-            ],
-        )
+def _store(
+    new: Sequence[Message],
+    rooms: Mapping[str, LockedRoom],
+    seats: Mapping[tuple[str, UserKey], LockedSeat],
+) -> None:
+    """What has been placed, and what changes with it in rooms and seats: we hold their locks."""
+    rows.insert(Message, BORN_WITH, [_born_with(message) for message in new])
+    changed = [rooms[room_id] for room_id in {message.room_id for message in new}]
+    rows.update(Room, ["id", "seq", "rev"], [[r.pk, r.seq, r.rev] for r in changed])
+    read = [seats[key] for key in {(message.room_id, message.sender_id) for message in new}]
+    rows.update(Membership, ["id", "read_seq"], [[seat.pk, seat.read_seq] for seat in read])
 
 
 def _digest(body: str) -> bytes:
@@ -215,22 +240,22 @@ def _check_body(body: str) -> None:
         raise InvalidText from None
 
 
-def _check_permission(room: Room, membership: Membership) -> None:
-    if membership.banned_until is not None and membership.banned_until > room.now:
+def _check_permission(room: LockedRoom, seat: LockedSeat) -> None:
+    if seat.banned_until is not None and seat.banned_until > room.now:
         raise Banned
-    if room.kind == Room.Kind.FEED and membership.role not in MANAGERS:
+    if room.kind == Room.Kind.FEED and seat.role not in MANAGERS:
         raise Forbidden("Only its owner and moderators write here.")
-    if membership.muted_until is not None and membership.muted_until > room.now:
-        remaining = membership.muted_until - room.now
+    if seat.muted_until is not None and seat.muted_until > room.now:
+        remaining = seat.muted_until - room.now
         raise Muted(retry_after_ms=int(remaining.total_seconds() * 1000))
 
 
-def _next(room: Room, draft: Draft) -> Message:
+def _next(room: LockedRoom, draft: Draft) -> Message:
     """The room's next message. The invariant: its numbers are taken under the room's lock."""
     room.seq += 1
     room.rev += 1
     message = Message(
-        room=room,
+        room_id=room.pk,
         seq=room.seq,
         rev=room.rev,
         born=room.rev,
@@ -248,10 +273,10 @@ def edit(user: AbstractBaseUser, room_id: str, seq: int, body: str) -> Message:
     """Give one's own message another body; it takes the room's next rev."""
     _check_body(body)
 
-    def change(message: Message, room: Room, membership: Membership) -> bool:
+    def change(message: Message, room: LockedRoom, seat: LockedSeat) -> bool:
         if message.sender_id != user.pk:
             raise Forbidden
-        _check_permission(room, membership)
+        _check_permission(room, seat)
         if message.deleted:
             raise NotFound
         if message.body == body:
@@ -266,8 +291,8 @@ def edit(user: AbstractBaseUser, room_id: str, seq: int, body: str) -> Message:
 def delete(user: AbstractBaseUser, room_id: str, seq: int) -> Message:
     """Leave an empty tombstone of one's own message, or as a moderator of anybody's."""
 
-    def change(message: Message, _room: Room, membership: Membership) -> bool:
-        if message.sender_id != user.pk and membership.role not in MANAGERS:
+    def change(message: Message, _room: LockedRoom, seat: LockedSeat) -> bool:
+        if message.sender_id != user.pk and seat.role not in MANAGERS:
             raise Forbidden
         changed = not message.deleted
         message.body = ""
@@ -281,19 +306,19 @@ def _change(
     user: AbstractBaseUser,
     room_id: str,
     seq: int,
-    change: Callable[[Message, Room, Membership], bool],
+    change: Callable[[Message, LockedRoom, LockedSeat], bool],
 ) -> Message:
     with transaction.atomic():
-        room = _lock([room_id]).first()
-        membership = _memberships().filter(room=room, user_id=user.pk).first()
-        message = stored_messages().filter(room=room, seq=seq).first()
-        if room is None or membership is None or message is None:
+        room = next(iter(_lock([room_id])), None)
+        seat = _seats([(room_id, user.pk)]).get((room_id, user.pk))
+        message = stored_messages().filter(room_id=room_id, seq=seq).first()
+        if room is None or seat is None or message is None:
             raise NotFound
-        if change(message, room, membership):
+        if change(message, room, seat):
             room.rev += 1
             message.rev = room.rev
             message.save(update_fields=["body", "edited_at", "deleted", "rev"])
-            room.save(update_fields=["rev"])
+            rows.update(Room, ["id", "rev"], [[room.pk, room.rev]])
     return message
 
 
@@ -324,6 +349,6 @@ def _advance(cursor: str, head: str, targets: Mapping[int, int]) -> list[Members
             )
             if membership.moved:
                 setattr(membership, cursor, targets[membership.pk])
-        moved = [membership for membership in memberships if membership.moved]
-        _store(moved, cursor)
+        moved = [[m.pk, targets[m.pk]] for m in memberships if m.moved]
+        rows.update(Membership, ["id", cursor], moved)
     return memberships

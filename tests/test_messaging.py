@@ -1,6 +1,7 @@
 """What is said: posting, editing and deleting it, and how far everybody got."""
 
 import random
+import time
 from datetime import timedelta
 from functools import partial
 from threading import Event
@@ -165,20 +166,47 @@ def test_a_draft_for_a_room_that_somebody_holds_fails_at_once_and_alone(alice, k
     assert [type(outcome) for outcome in outcomes] == [RoomBusy, Posted]
 
 
-def test_seats_are_stored_in_the_order_in_which_everybody_locks_them(kitchen):
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite locks no single rows")
+@pytest.mark.django_db(transaction=True)
+def test_seats_are_locked_in_the_order_of_their_keys(kitchen):
     crowd(kitchen, 20)
-    backwards = Membership.objects.filter(room=kitchen).select_related("user").order_by("-pk")
-    drafts = [draft(membership.user, kitchen) for membership in backwards]
-    stored_keys = []
+    backwards = list(Membership.objects.filter(room=kitchen).select_related("user").order_by("-pk"))
+    held, looked = Event(), Event()
 
-    def note_keys(execute, sql, params, many, context):
-        if many and "chat_membership" in sql:
-            stored_keys.extend(key for *_, key in params)
-        return execute(sql, params, many, context)
+    def hold_the_first():
+        with transaction.atomic():
+            Membership.objects.select_for_update().get(pk=backwards[-1].pk)
+            held.set()
+            looked.wait(5)
+        return []
 
-    with connection.execute_wrapper(note_keys):
-        messaging.post(drafts)
-    assert stored_keys == sorted(membership.pk for membership in backwards)
+    def post_backwards():
+        held.wait(5)
+        return messaging.post([draft(seat.user, kitchen) for seat in backwards])
+
+    def count_free_ones():
+        held.wait(5)
+        somebody_waits()
+        with transaction.atomic():
+            seats = Membership.objects.filter(room=kitchen)
+            free = len(seats.select_for_update(skip_locked=True))
+        looked.set()
+        return free
+
+    _, outcomes, free = at_once(hold_the_first, post_backwards, count_free_ones)
+    assert free == len(backwards) - 1
+    assert all(isinstance(outcome, Posted) for outcome in outcomes)
+
+
+def somebody_waits():
+    """Until a connection to PostgreSQL waits for a row."""
+    for _ in range(500):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            if cursor.fetchone() != (0,):
+                return
+        time.sleep(0.01)
+    raise AssertionError("nobody waits")
 
 
 @pytest.mark.django_db(transaction=True)
