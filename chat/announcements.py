@@ -55,6 +55,10 @@ class Batch(msgspec.Struct, frozen=True, array_like=True, dict=True):
     def messages(self) -> list[frames.Message]:
         return [frames.decode_message(line) for line in self.lines]
 
+    def told(self, after: int, upto: int) -> list[bytes]:
+        """The lines of these of its revs."""
+        return self.lines[after - self.after : upto - self.after]
+
     @property
     def is_sound(self) -> bool:
         """Whether its lines are what they are said to be, whoever wrote them."""
@@ -77,7 +81,8 @@ class Batch(msgspec.Struct, frozen=True, array_like=True, dict=True):
         yield self._part(start, len(self.lines)) if start else self
 
     def _part(self, start: int, end: int) -> "Batch":
-        return Batch(self.room_id, self.after + start, self.after + end, self.lines[start:end])
+        after, upto = self.after + start, self.after + end
+        return Batch(self.room_id, after, upto, self.told(after, upto))
 
 
 class Relay(msgspec.Struct, frozen=True, array_like=True):

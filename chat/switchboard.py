@@ -17,6 +17,7 @@ from typing import ParamSpec, Self, TypeVar
 from . import archive, frames, serializers
 from .announcements import Announcement, Announcer, Batch, Relay
 from .archive import NEVER, Cursor, Page
+from .complaints import Nuisance
 from .database import DatabaseThreads
 from .errors import ChatError, Forbidden, NotFound
 from .models import Message
@@ -31,6 +32,7 @@ HEAL_AFTER = 0.02  # seconds in which a late announcement may still fit
 RETRY_AFTER = 1.0  # seconds until a read that failed is tried again
 TYPING_EVERY = 3.0  # seconds, for each user and room
 RECENT_BYTES = 256 * 1024  # of a room's last batches, to meet a head that moves on
+EARLY = 100  # batches of a room that may wait for what they follow on; others are read
 
 UNKNOWN = -1  # head of a room in which nobody has been live yet
 
@@ -45,6 +47,7 @@ class RoomHere:
     sockets: set[Socket] = field(default_factory=set)
     live: set[Socket] = field(default_factory=set)
     head: int = UNKNOWN  # last rev fanned out here
+    stored: int = UNKNOWN  # last rev that is stored, as far as we know from more than hearsay
     early: dict[int, Batch] = field(default_factory=dict)  # announced before what they follow on
     recent: deque[Batch] = field(default_factory=deque)  # the last ones, up to the head
     recent_bytes: int = 0
@@ -52,7 +55,7 @@ class RoomHere:
     def follow(self, batch: Batch) -> None:
         """The batch has been fanned out: it is the head now."""
         if batch.after != self.head:
-            self.meet(batch.after)
+            self._begin_at(batch.after)
         self.head = batch.upto
         self.recent.append(batch)
         self.recent_bytes += batch.size
@@ -61,10 +64,32 @@ class RoomHere:
 
     def meet(self, head: int) -> None:
         """The head is known from the database."""
+        self.stored = max(head, self.stored)
+        self._begin_at(head)
+
+    def forget(self) -> None:
+        """The head is not known any more, and what was announced is not to be believed."""
+        self._begin_at(UNKNOWN)
+        self.early.clear()
+
+    def _begin_at(self, head: int) -> None:
         self.head = head
         self.recent.clear()
         self.recent_bytes = 0
-        self.early = {after: batch for after, batch in self.early.items() if after >= head}
+
+    def wait_for(self, batch: Batch) -> None:
+        """Keep what was announced before what it follows on."""
+        self.early = {after: early for after, early in self.early.items() if after >= self.head}
+        if len(self.early) < EARLY:
+            self.early[batch.after] = batch
+
+    def contradicts(self, batch: Batch) -> bool:
+        """Whether something else was announced for the same revs: one of the two is made up."""
+        for known in self.recent:
+            after, upto = max(known.after, batch.after), min(known.upto, batch.upto)
+            if after < upto and known.told(after, upto) != batch.told(after, upto):
+                return True
+        return False
 
     def since(self, rev: int) -> list[Batch]:
         """The batches that lead from `rev` to the head; none if they are not all remembered."""
@@ -94,6 +119,7 @@ class Switchboard:
         self._rooms: dict[str, RoomHere] = {}
         self._dirty: dict[str, int] = {}  # rooms to be healed, and up to where at least
         self._healer: asyncio.Task[None] | None = None
+        self._lies = Nuisance(logger, "Announced, but not stored")
         self._tasks = Tasks()
         self._sighted = asyncio.Event()
         self._sighted.set()
@@ -169,7 +195,7 @@ class Switchboard:
         """Show what has been committed: here at once, and tell the other workers."""
         batches = _batches(messages)
         for batch in batches:
-            self._fan_out(batch)
+            self._fan_out(batch, is_stored=True)
         if batches:
             self._announcer.announce(batches=batches)
 
@@ -209,11 +235,13 @@ class Switchboard:
             self._announcer.announce(relays=relays)
 
     def hear(self, announcement: Announcement) -> None:
-        """Show what another worker announces."""
+        """Show what another worker announces, or somebody who can write to the layer."""
         for batch in announcement.batches:
-            self._fan_out(batch)
+            if batch.room_id in self._rooms and batch.is_sound:
+                self._fan_out(batch)
         for relay in announcement.relays:
-            self._pass_on(relay)
+            if relay.room_id in self._rooms and relay.is_sound:
+                self._pass_on(relay)
 
     def _pass_on(self, relay: Relay) -> None:
         if self.is_blind:
@@ -227,19 +255,30 @@ class Switchboard:
             if relay.room_id in socket.seats and socket.user_key != relay.but:
                 socket.pass_on(relay.line)
 
-    def _fan_out(self, batch: Batch) -> None:
+    def _fan_out(self, batch: Batch, *, is_stored: bool = False) -> None:
         here = self._rooms.get(batch.room_id)
-        if self.is_blind or here is None or batch.upto <= here.head:
-            return  # nobody to show it to, or a duplicate
-        if not here.live:
+        if here is None:
+            return
+        if is_stored:
+            here.stored = max(batch.upto, here.stored)
+        if self.is_blind:
+            return
+        if batch.after < here.head and here.contradicts(batch):
+            self._disbelieve(batch.room_id, here)
+        if batch.upto <= here.head:
+            return  # a duplicate
+        if is_stored and not here.live:
             here.follow(batch)
         elif batch.after == here.head:
             self._show_batch(here, batch)
-            while (follower := here.early.pop(here.head, None)) is not None:
-                self._show_batch(here, follower)
+            self._show_early(here)
         else:
-            here.early[batch.after] = batch
+            here.wait_for(batch)
             self.heal_soon(batch.room_id, batch.upto)
+
+    def _show_early(self, here: RoomHere) -> None:
+        while (follower := here.early.pop(here.head, None)) is not None:
+            self._show_batch(here, follower)
 
     def _show_batch(self, here: RoomHere, batch: Batch) -> None:
         self._spare_slow_readers(here)
@@ -327,6 +366,7 @@ class Switchboard:
         if position == here.head:
             del socket.behind[room_id]
             here.live.add(socket)
+            self._show_early(here)
 
     async def _heal(self, room_ids: Iterable[str], upto: int = 0) -> None:
         """Bring the live sockets of rooms whose head is below `upto` to what the database has."""
@@ -383,6 +423,30 @@ class Switchboard:
         """Up to where each room that has sockets here has been fanned out."""
         return {room_id: here.head for room_id, here in self._rooms.items()}
 
+    def stored(self) -> dict[str, int]:
+        """Up to where each of these rooms is known to be stored; heads may be made up."""
+        return {room_id: here.stored for room_id, here in self._rooms.items()}
+
+    def compare(self, room_id: str, ours: int, stored: int) -> None:
+        """The database's head of a room, read when ours was already known: heal, or disbelieve."""
+        if (here := self._rooms.get(room_id)) is None:
+            return
+        here.stored = max(stored, here.stored)
+        if stored < ours:
+            self._disbelieve(room_id, here)
+        else:
+            self.heal_soon(room_id, stored)
+
+    def _disbelieve(self, room_id: str, here: RoomHere) -> None:
+        """Let everybody throw away what was announced, and not stored."""
+        self._lies.again(f"above {here.stored} in room {room_id}")
+        for socket in here.sockets:
+            if socket in here.live or socket.behind[room_id].rev > here.stored:
+                socket.behind[room_id] = Cursor(NEVER)
+                self._catch_up_soon(socket)
+        here.live.clear()
+        here.forget()
+
     def sockets(self, room_id: str | None = None) -> list[Socket]:
         """All sockets, or those in a room."""
         if room_id is None:
@@ -407,7 +471,7 @@ class Switchboard:
         for socket in self.sockets():
             self._put_behind(socket)
         for here in self._rooms.values():
-            here.head = UNKNOWN
+            here.forget()
 
     def see_again(self) -> None:
         """Go on where everybody was."""

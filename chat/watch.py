@@ -70,19 +70,20 @@ class Watch:
 
     async def _check(self) -> None:
         switchboard, users = self._switchboard, self._switchboard.users
-        heads = switchboard.heads()  # while the pulse is taken, they may grow
+        # While the pulse is taken, they may grow.
+        heads, stored = switchboard.heads(), switchboard.stored()
         credentials = {socket.identity.credential for socket in switchboard.sockets()}
         user_ids = [here.pk for here in users.values()]
         began = time.monotonic()
         now = await self._threads.query(pulse, list(heads), user_ids, credentials)
         if time.monotonic() - began > BLIND_AFTER:
             return  # it may be as old as that, and blind we are anyway
-        if self._epoch not in (None, now.epoch) or _went_back(heads, now.heads):
+        if self._epoch not in (None, now.epoch) or _went_back(stored, now.heads):
             self._start_afresh(now.epoch)
             return
         self._epoch = now.epoch
         for room_id, head in now.heads.items():
-            switchboard.heal_soon(room_id, head)
+            switchboard.compare(room_id, heads[room_id], head)
         gone = heads.keys() - now.heads.keys()
         changed = self._changed(now.versions, gone, credentials - now.credentials)
         if switchboard.is_blind:  # first of all, what they may not see any more

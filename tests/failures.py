@@ -9,6 +9,7 @@ from threading import Event
 from typing import Any
 from unittest.mock import patch
 
+import msgspec
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 from channels_redis.pubsub import RedisPubSubLoopLayer
 from django.conf import settings
@@ -16,6 +17,7 @@ from django.db import OperationalError, connection, connections, transaction
 from django.db.backends.signals import connection_created
 
 from chat import messaging, pulse, watch
+from chat.announcements import Announcement
 from chat.layer import EVENT, Layer, group
 from chat.worker import Worker
 
@@ -84,6 +86,11 @@ def stubborn_layer(group_send: Callable[..., Any]) -> Any:
     """The layer itself, real or in memory, does this with whatever is sent."""
     layer = RedisPubSubLoopLayer if settings.REDIS_URL else InMemoryChannelLayer
     return patch.object(layer, "group_send", group_send)
+
+
+async def forge(announcement: Announcement) -> None:
+    """Announce what a worker might say, but none has said."""
+    await poison(body=msgspec.msgpack.encode(announcement))
 
 
 async def poison(**event: Any) -> None:

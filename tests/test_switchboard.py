@@ -12,16 +12,18 @@ from uuid import uuid4
 import pytest
 from django.db import OperationalError
 
-from chat import conf, rooms, switchboard, watch
+from chat import conf, frames, rooms, switchboard, watch
+from chat.announcements import Announcement, Batch, Relay
 from chat.messaging import Draft
 from chat.models import Room
 from chat.worker import Worker
 from tests.client import Client, state
 from tests.conftest import serve
-from tests.conversation import say
+from tests.conversation import say, stored
 from tests.failures import (
     delayed_announcements,
     doubled_announcements,
+    forge,
     lost_announcements,
     meanwhile,
     poison,
@@ -180,6 +182,122 @@ async def test_a_poisoned_announcement_hurts_nobody(application, elsewhere, toke
         await alice.post("Tea?", room=kitchen.pk)
         await bob.sees(kitchen.pk, "Tea?")
         assert len(bob.of_type("message")) == 1  # at once, and not by the check
+
+
+def forged(room: Room, *revs: int, body: str = "forged") -> Announcement:
+    """Well-formed messages that nobody has posted, in the name of alice."""
+    lines = [
+        frames.encode(
+            frames.Message(
+                room=room.pk, seq=rev, rev=rev, id=uuid4(), sender="alice", body=body, at="now"
+            )
+        )
+        for rev in revs
+    ]
+    return Announcement(batches=[Batch(room.pk, revs[0] - 1, revs[-1], lines)])
+
+
+async def reads_like_the_database(page: Browser, room: Room) -> None:
+    """Wait until a page shows what is stored, and nothing else."""
+    rows = await meanwhile(stored, room)
+    expected = {row.seq: (row.rev, row.body) for row in rows}
+    await page.until(lambda: state(page.client).get(room.pk, {}) == expected)
+
+
+async def test_what_was_made_up_is_taken_back_by_the_check(
+    application, elsewhere, tokens, lobby, kitchen
+):
+    """Somebody can write to Redis, and has no key: it is seen for a second, by nobody longer."""
+    async with (
+        browser(application, tokens["alice"]) as alice,
+        browser(elsewhere, tokens["bob"]) as bob,
+    ):
+        await alice.post("one", room=kitchen.pk)
+        await bob.sees(kitchen.pk, "one")
+        await forge(forged(kitchen, 2, 3))
+        for page in (alice, bob):
+            await page.until(lambda page=page: len(page.client.bodies(kitchen.pk)) == 3)
+        for page in (alice, bob):
+            await reads_like_the_database(page, kitchen)
+            assert page.client.resets == 1
+        await alice.post("two", room=kitchen.pk)
+        await bob.sees(kitchen.pk, "one", "two")
+        assert not alice.of_type("bye")
+        assert not bob.of_type("bye")
+
+
+async def test_whoever_says_something_else_for_the_same_place_is_not_believed(
+    unchecked, application, elsewhere, tokens, kitchen
+):
+    async with (
+        browser(application, tokens["alice"]) as alice,
+        browser(elsewhere, tokens["bob"]) as bob,
+    ):
+        await alice.post("one", room=kitchen.pk)
+        await bob.sees(kitchen.pk, "one")
+        await forge(forged(kitchen, 2))
+        for page in (alice, bob):
+            await page.sees(kitchen.pk, "one", "forged")
+        await alice.send(*({"type": "post", **draft} for draft in drafts(kitchen, "two", "three")))
+        for page in (alice, bob):
+            await page.sees(kitchen.pk, "one", "two", "three")
+            await reads_like_the_database(page, kitchen)
+
+
+def drafts(room: Room, *bodies: str) -> list[dict[str, str]]:
+    return [{"room": room.pk, "id": str(uuid4()), "body": body} for body in bodies]
+
+
+async def test_what_was_made_up_for_places_far_ahead_is_never_seen(
+    application, elsewhere, worker, tokens, kitchen
+):
+    async with (
+        browser(application, tokens["alice"]) as alice,
+        browser(elsewhere, tokens["bob"]) as bob,
+    ):
+        await alice.post("one", room=kitchen.pk)
+        await bob.sees(kitchen.pk, "one")
+        for rev in (10**6, 2**53, 2**62, 2**63 - 1):
+            await forge(forged(kitchen, rev))
+        for rev in range(1_000, 2_000):
+            await forge(forged(kitchen, rev))
+        assert len(worker.switchboard._rooms[kitchen.pk].early) <= switchboard.EARLY
+        for n in range(30):
+            await alice.post(str(n), room=kitchen.pk)
+        await bob.sees(kitchen.pk, "29")
+        await asyncio.sleep(watch.CHECK_EVERY * 1.5)
+        for page in (alice, bob):
+            await reads_like_the_database(page, kitchen)
+            assert "forged" not in str(page.frames)
+            assert page.client.resets == 0
+
+
+async def test_what_was_made_up_keeps_nobody_from_becoming_live(
+    impatient, application, tokens, alice, kitchen
+):
+    await meanwhile(say, alice, kitchen, "one")
+    async with browser(application, tokens["bob"], resume=False) as bob:
+        for revs in ((2,), (2**62,), (2, 3, 4)):  # nobody is live there yet
+            await forge(forged(kitchen, *revs))
+        await asyncio.sleep(0.05)
+        await bob.send(bob.client.resume())
+        await bob.until(lambda: bob.of_type("synced"))
+        await reads_like_the_database(bob, kitchen)
+        await meanwhile(say, alice, kitchen, "two", "three")
+        await bob.sees(kitchen.pk, "two", "three")
+        await reads_like_the_database(bob, kitchen)
+
+
+@pytest.mark.parametrize("line", [b"{", b'{"type":"bye"}', b"\n", b'{"type":"receipt"}'])
+async def test_what_is_no_message_is_never_passed_on(application, tokens, kitchen, line):
+    async with browser(application, tokens["bob"]) as bob:
+        before = len(bob.frames)
+        await forge(
+            Announcement([Batch(kitchen.pk, 0, 1, [line])], [Relay(kitchen.pk, line)], ["no key"])
+        )
+        await asyncio.sleep(0.05)
+        await bob.ask("ping")
+        assert [frame["type"] for frame in bob.frames[before:]] == ["pong"]
 
 
 async def test_without_a_layer_a_single_worker_works(transactional_db, settings, tokens, kitchen):
