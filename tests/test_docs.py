@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from chat import errors, frames
+from chat import errors, frames, refusals
+from chat.api import api
 from chat.sockets import CloseCode
 from project.server import MESSAGE_TOO_BIG
 from tests.servers import PATIENCE
@@ -19,6 +20,7 @@ from tests.servers import PATIENCE
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 PROTOCOL = ROOT / "docs" / "protocol.md"
+API = ROOT / "docs" / "api.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 SETTINGS = ROOT / "docs" / "settings.md"
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -114,6 +116,34 @@ def one_by_one(text: str) -> Iterator[dict[str, object]]:
         example, end = json.JSONDecoder().raw_decode(text)
         yield example
         text = text[end:]
+
+
+# The HTTP API; tests/test_examples.py runs its commands
+
+
+def test_each_path_of_the_api_is_in_its_table_and_no_other_is():
+    paths = api.get_openapi_schema(path_prefix="/api/")["paths"]
+    told = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
+    assert {*re.findall(r"^\| `([A-Z]+ /api/\S+)` \|", API.read_text(), re.M)} == told
+
+
+def test_each_status_is_told_with_its_codes():
+    told = {
+        (int(status), code)
+        for status, codes in re.findall(r"^\| (\d{3}) \| (.+?) \|", API.read_text(), re.M)
+        for code in re.findall(r"`(\w+)`", codes)
+    }
+    assert told == {(status, error.code) for error, status in refusals.STATUS.items()}
+
+
+def test_the_answers_in_the_document_have_the_shape_of_the_real_ones():
+    shapes = api.get_openapi_schema(path_prefix="/api/")["components"]["schemas"]
+    fields = [shape["properties"].keys() for shape in shapes.values()]
+    answers = [answer for block in blocks(API, "json") for answer in one_by_one(block)]
+    assert len(answers) > 5
+    for answer in answers:
+        health = answer.keys() == {"database", "migrations", "channel_layer"}
+        assert health or any(answer.keys() <= known for known in fields), answer
 
 
 # Links and commands
