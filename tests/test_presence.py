@@ -28,11 +28,12 @@ def heard(page, user):
     return told[-1] if told else None
 
 
-async def test_bob_sees_alice_come_and_go(tokens, application, kitchen):
+async def test_bob_sees_alice_come_and_go(tokens, application, kitchen, worker):
     async with browser(application, tokens["bob"]) as bob:
         assert bob.client.rooms[kitchen.pk]["online"] == ["bob"]
         async with browser(application, tokens["alice"]):
             await bob.until(lambda: heard(bob, "alice"))
+            await until(lambda: len(worker.presence._noted) == 2)  # or nobody saw her last
         await bob.until(lambda: heard(bob, "alice") is False)
         gone = bob.of_type("presence")[-1]
         assert datetime.fromisoformat(gone["last_seen"])

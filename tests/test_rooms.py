@@ -536,7 +536,8 @@ def test_a_seat_tells_the_room_the_role_and_how_far_everybody_got(alice, bob, ki
     messaging.acknowledge({seat_of(bob, kitchen).pk: 2})
     seat = rooms.seat(alice.pk, kitchen.pk)
     assert (seat.room, seat.membership.role, seat.members, seat.peer) == (kitchen, OWNER, 2, None)
-    assert [fellow[1:] for fellow in seat.fellows] == [("alice", 0, 3), ("bob", 2, 0)]
+    got = [(f.username, f.delivered_rev, f.read_seq) for f in seat.fellows]
+    assert got == [("alice", 0, 3), ("bob", 2, 0)]
 
 
 def test_an_outsider_has_no_seat(charlie, kitchen):
