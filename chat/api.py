@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, NoReturn, cast
 from uuid import UUID
 
 import msgspec
+from django.apps import apps
 from django.contrib.auth import authenticate
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import (
@@ -205,6 +206,8 @@ api = NinjaAPI(
     urls_namespace="api",
     parser=JSONBody(),
     docs_decorator=require_safe,
+    # Without its app, ninja's page would take its scripts from somebody else's server.
+    docs_url="/docs" if apps.is_installed("ninja") else None,
 )
 for kind in (Exception, Http404, HttpError, ValidationError):
     api.add_exception_handler(kind, refuse)  # type: ignore[arg-type]
