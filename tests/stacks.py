@@ -76,7 +76,7 @@ class Daemon(ABC):
                 cwd=self.home,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # signals go to all of its processes, and only to those
+                start_new_session=True,  # Ctrl-C is not for it
                 **_as(self._user),
             )
         deadline = time.monotonic() + PATIENCE
@@ -122,9 +122,16 @@ class Daemon(ABC):
         self.process = None
 
     def _signal(self, number: signal.Signals) -> None:
+        """To all of its processes; those of PostgreSQL leave the group that they were born in."""
         assert self.process is not None
+        pid = self.process.pid
+        pids = [pid]
         with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, number)
+            os.kill(pid, signal.SIGSTOP)  # it starts no others meanwhile
+            pids += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+        for one in reversed(pids):
+            with suppress(ProcessLookupError):
+                os.kill(one, number)
 
 
 class Valkey(Daemon):
