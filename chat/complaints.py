@@ -1,39 +1,54 @@
 """Lines for the operator's log: one when something is lost, one when it is back, none in between.
 
-Whatever fails once a second would otherwise bury what else there is to be read.
+Whatever fails again every second would otherwise bury what else there is to be read. May be used
+from any thread.
 """
 
 import logging
+import threading
 import time
 
 REMIND_EVERY = 60.0  # seconds
 
 
 class Outage:
-    """Something that is lost at times: says so, why once a minute, and when it is over."""
+    """Something that is lost at times: says so, says why again once a minute, and when it is back.
 
-    def __init__(self, logger: logging.Logger, what: str, meanwhile: str) -> None:
+    It counts as back when it works and has not failed for `settles` seconds.
+    """
+
+    def __init__(
+        self, logger: logging.Logger, what: str, meanwhile: str, settles: float = 0.0
+    ) -> None:
         self._logger = logger
         self._what = what
         self._meanwhile = meanwhile
+        self._settles = settles
+        self._lock = threading.Lock()
         self._since: float | None = None
-        self._told_at = 0.0
+        self._failed_at = self._told_at = 0.0
 
-    def goes_on(self, reason: object) -> None:
+    def goes_on(self, reason: BaseException) -> None:
         """It begins, or is not over yet."""
-        now = time.monotonic()
-        if self._since is None:
-            self._since = now
-        elif now - self._told_at < REMIND_EVERY:
-            return
-        self._told_at = now
-        self._logger.warning("%s is lost (%s): %s", self._what, reason, self._meanwhile)
+        with self._lock:
+            self._failed_at = time.monotonic()
+            if self._since is None:
+                self._since = self._failed_at
+            elif self._failed_at - self._told_at < REMIND_EVERY:
+                return
+            self._told_at = self._failed_at
+        self._logger.warning("%s is lost (%s): %s", self._what, in_words(reason), self._meanwhile)
 
     def is_over(self) -> None:
-        if self._since is not None:
-            seconds = time.monotonic() - self._since
-            self._logger.warning("%s is back after %.1f seconds", self._what, seconds)
-            self._since = None
+        """It works."""
+        if self._since is None:
+            return
+        with self._lock:
+            now = time.monotonic()
+            if self._since is None or now - self._failed_at < self._settles:
+                return
+            seconds, self._since = now - self._since, None
+        self._logger.warning("%s is back after %.0f seconds", self._what, seconds)
 
 
 class Nuisance:
@@ -42,13 +57,21 @@ class Nuisance:
     def __init__(self, logger: logging.Logger, what: str) -> None:
         self._logger = logger
         self._what = what
+        self._lock = threading.Lock()
         self._count = 0
         self._told_at: float | None = None
 
     def again(self, example: object) -> None:
-        self._count += 1
-        now = time.monotonic()
-        if self._told_at is None or now - self._told_at >= REMIND_EVERY:
-            self._logger.warning("%s: %d, the last one: %s", self._what, self._count, example)
-            self._count = 0
-            self._told_at = now
+        with self._lock:
+            self._count += 1
+            now = time.monotonic()
+            if self._told_at is not None and now - self._told_at < REMIND_EVERY:
+                return
+            count, self._count, self._told_at = self._count, 0, now
+        example = in_words(example) if isinstance(example, BaseException) else example
+        self._logger.warning("%s (%d times): %s", self._what, count, example)
+
+
+def in_words(error: BaseException) -> str:
+    """On one line. Not `repr`: redis-py's errors name only their class in it."""
+    return " ".join(f"{type(error).__name__}: {error}".split())

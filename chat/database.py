@@ -24,10 +24,13 @@ from django.db import (
 )
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from .complaints import Nuisance, Outage
 from .errors import ChatError, StorageFull, Unavailable
 
 logger = logging.getLogger(__name__)
 
+_outage = Outage(logger, "The database", "nothing can be read or written", settles=2.0)
+_refused = Nuisance(logger, "The database refused something")
 _opened = threading.local()  # the file behind this thread's connection
 
 P = ParamSpec("P")
@@ -65,7 +68,6 @@ class DatabaseThreads:
         try:
             return await self.run(function, *args, **kwargs)
         except Error as error:
-            logger.warning("The database did not answer: %s", error)
             raise as_chat_error(error) from error
 
     async def close(self) -> None:
@@ -85,10 +87,21 @@ def _run(job: Callable[[], R]) -> R:
     elif connection.connection is not None and _has_ended(connection.connection):
         connections.close_all()  # instead of failing once in each thread
     try:
-        return job()
-    except Error:
+        result = job()
+    except Error as error:
+        _complain(error)
         connections.close_all()  # whatever state it is in now
         raise
+    _outage.is_over()
+    return result
+
+
+def _complain(error: Error) -> None:
+    """Tell an operator, with what many threads may notice at once, and again every second."""
+    if connection.connection is None or getattr(connection.connection, "closed", False):
+        _outage.goes_on(error)
+    else:  # it is there
+        _refused.again(error)
 
 
 def _has_ended(postgresql: Any) -> bool:

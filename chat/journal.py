@@ -104,7 +104,6 @@ class Journal:
         try:
             return job.result()
         except Error as error:
-            logger.warning("Cannot write: %s", error)
             raise as_chat_error(error) from error
 
     def _pending(self) -> int:
@@ -137,7 +136,6 @@ class Journal:
             drafts = [entry.draft for entry in batch]
             outcomes = await threads.run(messaging.post, drafts, wait=wait)
         except Error as error:
-            logger.warning("Cannot store %d messages: %s", len(batch), error)
             outcomes = [as_chat_error(error)] * len(batch)
         except Exception:
             logger.exception("Cannot store %d messages", len(batch))

@@ -100,7 +100,7 @@ class Layer:
                 pass  # of the database, which has been logged: we do not know which epoch this is
             except Exception as error:
                 self.is_heard = False
-                self._outage.goes_on(_in_words(self._failure or error))
+                self._outage.goes_on(self._failure or error)
             await self._leave()
             await asyncio.sleep(RETRY)
 
@@ -151,7 +151,7 @@ class Layer:
             try:
                 event = await self._layer.receive(channel)
             except Exception as error:  # not ours: no MessagePack, or another key
-                self._garbage.again(_in_words(error))
+                self._garbage.again(error)
                 await asyncio.sleep(0)
             else:
                 self._take(event)
@@ -167,8 +167,3 @@ class Layer:
                     self._receive(body)
             case _:
                 self._garbage.again(type(event).__name__)
-
-
-def _in_words(error: Exception) -> str:
-    """On one line; Redis' own errors hide what happened from `repr`."""
-    return " ".join(f"{type(error).__name__} {error}".split())
