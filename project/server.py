@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import errno
 import os
 import socket
 import sys
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 from typing import Any
 
-from daphne import cli, server, ws_protocol
+from daphne import cli, http_protocol, server, ws_protocol
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
@@ -148,6 +149,14 @@ class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
         self.sendClose(MESSAGE_TOO_BIG, reason)
 
 
+class Request(http_protocol.WebRequest):  # type: ignore[misc]
+    """One request, or the handshake of a WebSocket."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        # Twisted would read forms for nobody, on the event loop: one of 3 MB held it for seconds.
+        super().__init__(*args, parsePOSTFormSubmission=False, **options)
+
+
 class Server(server.Server):  # type: ignore[misc]
     """Daphne's server with such WebSockets, a scope that can be believed, and an orderly end."""
 
@@ -160,6 +169,14 @@ class Server(server.Server):  # type: ignore[misc]
     def _ready(self) -> None:
         """Daphne has made its factories, and has accepted nobody yet."""
         self.ws_factory.protocol = WebSocketProtocol
+        build = self.http_factory.buildProtocol
+
+        def build_protocol(address: Any) -> Any:
+            protocol = build(address)
+            protocol.requestFactory = Request
+            return protocol
+
+        self.http_factory.buildProtocol = build_protocol
         if self._announce_ready is not None:
             self._announce_ready()
 
@@ -238,7 +255,10 @@ def listen(host: str, port: int) -> int:
     try:
         return socket.create_server((host, port), backlog=BACKLOG).detach()
     except OSError as error:
-        sys.exit(f"Cannot listen on port {port}: {error.strerror}. Choose another: PORT={port + 1}")
+        hint = f" Choose another: PORT={port + 1}" if error.errno == errno.EADDRINUSE else ""
+        sys.exit(f"Cannot listen on {host}, port {port}: {error.strerror}.{hint}")
+    except OverflowError:
+        sys.exit(f"Cannot listen on port {port}: ports are numbers from 0 to 65535.")
 
 
 def host_of(descriptor: int) -> str:

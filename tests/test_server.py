@@ -26,9 +26,10 @@ from autobahn.twisted.websocket import WebSocketServerProtocol
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from daphne import cli, server, ws_protocol
+from daphne import cli, http_protocol, server, ws_protocol
 from twisted.internet.tcp import Connection as TCPConnection
 from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.web import http
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -232,6 +233,16 @@ def test_a_taken_port_is_one_line():
     assert f"PORT={port + 1}" in line
 
 
+def test_a_port_that_cannot_be_is_one_line():
+    command = [*SERVER, "--port", "80000", "tests.asgi_apps:application"]
+    ended = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert ended.returncode == 1
+    [line] = ended.stderr.splitlines()
+    assert "80000" in line
+
+
 @pytest.fixture
 def interruptible() -> Iterator[None]:
     """A shell's background job ignores SIGINT, and its children with it: not here."""
@@ -287,6 +298,14 @@ async def test_a_client_is_not_believed_to_be_forwarded(hardened):
 def test_a_client_is_not_believed_to_be_forwarded_over_http(hardened):
     scope = hardened.http(FORWARDED)
     assert (scope["client"][0], scope["scheme"], scope["root_path"]) == ("127.0.0.1", "http", "")
+
+
+def test_a_form_is_left_to_the_application(hardened):
+    """Twisted would read it on the event loop, and refuse this one."""
+    connection = HTTPConnection("127.0.0.1", hardened.port, timeout=PATIENCE)
+    connection.request("POST", "/", b"no parts", {"Content-Type": "multipart/form-data"})
+    assert connection.getresponse().status == 200
+    connection.close()
 
 
 async def test_a_proxy_is_believed_what_it_added_itself(tmp_path):
@@ -594,6 +613,9 @@ def test_a_site_for_developers_is_for_this_machine_alone(tmp_path):
     ("hook", "parameters"),
     [
         (cli.CommandLineInterface.run, ["self", "args"]),
+        (http_protocol.HTTPFactory.buildProtocol, ["self", "addr"]),
+        (http_protocol.WebRequest.__init__, ["self", "args", "kwargs"]),
+        (http.Request.__init__, ["self", "channel", "queued", "parsePOSTFormSubmission"]),
         (server.Server.create_application, ["self", "protocol", "scope"]),
         (server.Server.handle_reply, ["self", "protocol", "message"]),
         (server.Server.kill_all_applications, ["self"]),
