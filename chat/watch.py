@@ -118,6 +118,7 @@ class Watch:
     def refresh_soon(self, user_key: str) -> None:
         """Look at once at what a user may see, instead of within a second."""
         if user_key in self._switchboard.users and user_key not in self._refreshing:
+            self._refreshing.add(user_key)  # at once: one announcement may name them many times
             self._tasks.start(self.refresh(user_key))
 
     async def refresh(self, user_key: str) -> bool:
@@ -126,6 +127,7 @@ class Watch:
         False if that cannot be told now; the next check tries again.
         """
         if (here := self._switchboard.users.get(user_key)) is None:
+            self._refreshing.discard(user_key)
             return True
         sockets = list(here.sockets)
         self._refreshing.add(user_key)

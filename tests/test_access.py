@@ -375,3 +375,18 @@ def looked_up_before(worker: Any, standing: rooms.Standing) -> Any:
         return identity, standing
 
     return patch.object(worker, "admit", admitted)
+
+
+async def test_an_announcement_that_names_somebody_often_is_one_look(
+    tokens, application, worker, alice
+):
+    """Whoever can write to Redis could keep all threads busy otherwise."""
+    async with browser(application, tokens["alice"]):
+        with patch.object(watch, "_look_up", wraps=watch._look_up) as look_up:
+            for _ in range(500):
+                worker.watch.refresh_soon(str(alice.pk))
+            await until(lambda: look_up.called)
+            await until(lambda: not worker.watch._refreshing)
+            assert look_up.call_count == 1
+            worker.watch.refresh_soon(str(alice.pk))  # and later there is another one
+            await until(lambda: look_up.call_count == 2)
