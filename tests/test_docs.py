@@ -19,6 +19,7 @@ from tests.servers import PATIENCE
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
+IN_CHINESE = ROOT / "README.zh-hans.md"
 PROTOCOL = ROOT / "docs" / "protocol.md"
 API = ROOT / "docs" / "api.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
@@ -151,13 +152,19 @@ def test_the_answers_in_the_document_have_the_shape_of_the_real_ones():
 
 @by_path
 def test_each_link_leads_somewhere(document):
-    for target in re.findall(r"\]\(([^)\s]+)\)", without_code(document.read_text())):
+    for target in links(document):
         if re.match(r"https?:", target):
             continue
         path, _, anchor = target.partition("#")
         file = (document.parent / path).resolve() if path else document
         assert file.exists(), target
         assert not anchor or anchor in anchors(file), target
+
+
+def links(document: Path) -> list[str]:
+    """Pictures too."""
+    text = without_code(document.read_text())
+    return re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'\bsrc(?:set)?="([^"]+)"', text)
 
 
 def anchors(document: Path) -> set[str]:
@@ -178,6 +185,32 @@ def test_each_command_of_make_is_there(document):
 def test_python_in_a_document_compiles(document):
     for block in blocks(document, "python"):
         compile(block, document.name, "exec")
+
+
+# The two languages of the README
+
+
+def test_the_first_line_leads_to_the_other_language():
+    assert README.read_text().startswith(f"[简体中文]({IN_CHINESE.name})\n")
+    assert IN_CHINESE.read_text().startswith(f"[English]({README.name})\n")
+
+
+def test_both_languages_have_the_same_headings():
+    assert ranks(README) == ranks(IN_CHINESE)
+
+
+def test_both_languages_have_the_same_code():
+    assert blocks(README, r"\w*") == blocks(IN_CHINESE, r"\w*")
+    assert len(blocks(README, r"\w*")) > 5
+
+
+def test_both_languages_have_the_same_links():
+    assert links(README)[1:] == links(IN_CHINESE)[1:]
+
+
+def ranks(document: Path) -> list[str]:
+    """`##` for a heading of the second rank."""
+    return re.findall(r"^(#+) ", without_code(document.read_text()), re.M)
 
 
 # Settings
