@@ -55,7 +55,6 @@ from .errors import (
     UnsupportedMethod,
     UnsupportedType,
 )
-from .frame_socket import history_line
 from .limits import PostLimit
 from .refusals import refusals, refuse
 from .rooms import Seat, display_name, username
@@ -343,7 +342,7 @@ def read_messages(request: Request, room: RoomId, piece: Query[Piece]) -> HttpRe
         look = frames.Look(room=room, **piece.model_dump())
     except ValueError as error:
         raise BadFrame(f"{error}.") from None
-    line = history_line(request.auth.user.pk, look)
+    line = serializers.history_line(request.auth.user.pk, look)
     return HttpResponse(line, content_type="application/json")
 
 

@@ -8,14 +8,14 @@ from typing import Any
 from django.utils import timezone
 from msgspec import Raw
 
-from . import archive, conf, frames, rooms, serializers
+from . import conf, frames, rooms, serializers
 from .announcements import Batch
 from .archive import NEVER, Cursor, Page
 from .authentication import Identity
 from .errors import BadFrame, ChatError, RateLimited
 from .limits import Strikes
 from .messaging import Draft, Posted
-from .rooms import Seat, UserKey
+from .rooms import Seat
 from .sockets import ASGISend, CloseCode, Socket
 from .worker import Worker
 
@@ -230,25 +230,7 @@ class FrameSocket(Socket):
 
     async def _look(self, request: frames.Look) -> None:
         user_id = self.identity.user.pk
-        self.hand(await self._worker.switchboard.read(history_line, user_id, request))
-
-
-def history_line(user_id: UserKey, request: frames.Look) -> str:
-    """The encoded `history` frame of a piece of a room: of as much of it as fits into a payload."""
-    limit = request.limit
-    while True:
-        history = archive.history(
-            user_id,
-            request.room,
-            before=request.before,
-            after=request.after,
-            around=request.around,
-            limit=limit,
-        )
-        line = frames.encode(serializers.history_frame(request.room, history, request.ref))
-        if len(line) <= conf.PAYLOAD_BYTES:
-            return line.decode()
-        limit = len(history.messages) // 2  # long ones: fewer of them fit
+        self.hand(await self._worker.switchboard.read(serializers.history_line, user_id, request))
 
 
 def _error_frame(error: ChatError, ref: str | None) -> frames.Error:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from . import conf, frames
+from . import archive, conf, frames
 from .archive import History, Page
 from .models import Membership, Message
 from .rooms import Seat, UserKey
@@ -106,6 +106,24 @@ def history_frame(room_id: str, history: History, ref: str | None) -> frames.His
         more_before=history.more_before,
         more_after=history.more_after,
     )
+
+
+def history_line(user_id: UserKey, request: frames.Look) -> str:
+    """The encoded `history` frame of a piece of a room: of as much of it as fits into a payload."""
+    limit = request.limit
+    while True:
+        history = archive.history(
+            user_id,
+            request.room,
+            before=request.before,
+            after=request.after,
+            around=request.around,
+            limit=limit,
+        )
+        line = frames.encode(history_frame(request.room, history, request.ref))
+        if len(line) <= conf.PAYLOAD_BYTES:
+            return line.decode()
+        limit = len(history.messages) // 2  # long ones: fewer of them fit
 
 
 def posted_frame(message: Message, ref: str | None) -> frames.Posted:

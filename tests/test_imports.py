@@ -140,6 +140,11 @@ def test_the_domain_knows_neither_websockets_nor_channels(module):
     assert all_below(module) <= domain
 
 
+@pytest.mark.parametrize("module", ["chat.api", "chat.views"])
+def test_what_answers_over_http_reaches_no_worker(module):
+    assert not all_below(module) & {"chat.worker", "chat.switchboard", "chat.sockets"}
+
+
 def test_one_module_uses_the_channel_layer_and_one_asks_whether_it_works():
     assert who_imports("channels.layers") == {"chat.layer", "chat.health"}
 
