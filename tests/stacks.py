@@ -29,6 +29,7 @@ import redis
 
 PATIENCE = 30.0  # seconds until a server must be up, or gone
 UNPRIVILEGED = "nobody"  # PostgreSQL refuses to run as root
+CHILDREN = "/proc/{pid}/task/{pid}/children"  # of a process; Linux only
 
 
 class Daemon(ABC):
@@ -125,13 +126,12 @@ class Daemon(ABC):
         """To all of its processes; those of PostgreSQL leave the group that they were born in."""
         assert self.process is not None
         pid = self.process.pid
-        pids = [pid]
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGSTOP)  # it starts no others meanwhile
-            pids += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-        for one in reversed(pids):
-            with suppress(ProcessLookupError):
-                os.kill(one, number)
+            for child in _children(pid):
+                with suppress(ProcessLookupError):
+                    os.kill(child, number)
+            os.killpg(pid, number)
 
 
 class Valkey(Daemon):
@@ -223,9 +223,8 @@ class PostgreSQL(Daemon):
                 [self._bin / "postgres", "--version"], check=True, capture_output=True, **_as(user)
             )
         except (OSError, subprocess.CalledProcessError):
-            copy = self.home / "programs"
-            shutil.copytree(self._bin.parent, copy, symlinks=True)
-            self._bin = copy / "bin"
+            self._bin = _copied(self._bin, self.home / "programs")
+            subprocess.run(["chown", "-Rh", user, self.home / "programs"], check=True)
 
     def _create(self) -> None:
         password = self.home / "password"
@@ -264,6 +263,26 @@ def _as(user: str | None) -> dict[str, Any]:
         return {}
     entry = pwd.getpwnam(user)
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
+def _children(pid: int) -> list[int]:
+    """None where the system does not say: then its group is all that can be told of."""
+    try:
+        return [int(child) for child in Path(CHILDREN.format(pid=pid)).read_text().split()]
+    except OSError:
+        return []
+
+
+def _copied(programs: Path, place: Path) -> Path:
+    """Where they are then. A wheel's find libraries beside its package: those go along."""
+    installation = programs.parent
+    package = installation.parent
+    libraries = package.with_name(f"{package.name}.libs")
+    copy = place / package.name / installation.name
+    shutil.copytree(installation, copy, symlinks=True)
+    if libraries.exists():
+        shutil.copytree(libraries, place / libraries.name, symlinks=True)
+    return copy / programs.name
 
 
 def _free_port() -> int:
