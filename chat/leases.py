@@ -18,6 +18,8 @@ from .rooms import UserKey
 
 LIFE = timedelta(seconds=15)  # of a lease that nobody renews
 
+Version = tuple[datetime, int]  # when the lease began, and the number of its changes
+
 
 def renew(worker: str, opened: Mapping[str, UserKey], closed: Collection[str]) -> bool:
     """Note that a worker lives, and which of its connections (by key) were opened and closed.
@@ -25,9 +27,8 @@ def renew(worker: str, opened: Mapping[str, UserKey], closed: Collection[str]) -
     False if there is no such lease, or no longer: nothing was noted, and `begin` is due.
     """
     with transaction.atomic():
-        lease = Lease.objects.filter(pk=worker)
         change = 1 if opened or closed else 0
-        if not lease.update(renewed_at=Now(), version=F("version") + change):
+        if not _touch(worker, change):
             return False
         if closed:
             _end(Connection.objects.filter(pk__in=closed))
@@ -36,33 +37,38 @@ def renew(worker: str, opened: Mapping[str, UserKey], closed: Collection[str]) -
 
 
 def begin(worker: str, connections: Mapping[str, UserKey]) -> None:
-    """A new lease, for a worker with these connections."""
+    """A lease for a worker with exactly these connections, whatever is known of it by now."""
     with transaction.atomic():
-        Lease.objects.update_or_create(pk=worker, defaults={"renewed_at": Now()})
+        if not _touch(worker, 1):
+            Lease.objects.create(worker=worker)
+        _end(Connection.objects.filter(lease=worker).exclude(pk__in=list(connections)))
         _insert(worker, connections)
 
 
 def end(worker: str) -> None:
     """Give a lease back, with all of its connections."""
     with transaction.atomic():
-        _end(Connection.objects.filter(lease=worker))
-        Lease.objects.filter(pk=worker).delete()
+        for lease in Lease.objects.filter(pk=worker).select_for_update():
+            _end(lease.connections.all())
+            lease.delete()
 
 
 def sweep() -> None:
     """Clear up behind workers that died without a word."""
     for worker in list(_expired().values_list("pk", flat=True)):
         with transaction.atomic():  # one each: of two leases, the users would be locked unordered
-            lease = _expired().filter(pk=worker).select_for_update(skip_locked=True).first()
+            lease = _expired().filter(pk=worker).select_for_update().first()
             if lease is not None:  # otherwise another worker was faster
                 _end(lease.connections.all(), lease.renewed_at)
                 lease.delete()
 
 
-def versions() -> dict[str, int]:
-    """Of the living leases, by worker; one rises whenever the worker's connections change."""
+def versions() -> dict[str, Version]:
+    """Of the living leases, by worker: another one whenever the worker's connections change."""
     living = Lease.objects.filter(renewed_at__gte=Now() - LIFE)
-    return dict(living.values_list("pk", "version"))
+    return {
+        pk: (at, version) for pk, at, version in living.values_list("pk", "started_at", "version")
+    }
 
 
 def users(workers: Collection[str]) -> dict[str, set[UserKey]]:
@@ -89,6 +95,11 @@ def _expired() -> QuerySet[Lease]:
     return Lease.objects.filter(renewed_at__lt=Now() - LIFE)
 
 
+def _touch(worker: str, change: int) -> bool:
+    lease = Lease.objects.filter(pk=worker)
+    return bool(lease.update(renewed_at=Now(), version=F("version") + change))
+
+
 def _insert(worker: str, connections: Mapping[str, UserKey]) -> None:
     Connection.objects.bulk_create(
         (Connection(id=k, lease_id=worker, user_id=v) for k, v in connections.items()),
@@ -97,10 +108,14 @@ def _insert(worker: str, connections: Mapping[str, UserKey]) -> None:
 
 
 def _end(connections: QuerySet[Connection], at: datetime | None = None) -> None:
-    """Remove them; their users were last seen now, or `at`."""
-    user_ids = sorted(set(connections.values_list("user", flat=True)))
+    """Remove them; their users were last seen now, or `at`, if they were not seen since."""
+    user_ids = set(connections.values_list("user", flat=True))
+    if at is not None:
+        user_ids -= set(
+            LastSeen.objects.filter(pk__in=user_ids, at__gte=at).values_list("pk", flat=True)
+        )
     LastSeen.objects.bulk_create(
-        [LastSeen(user_id=user_id, at=at or Now()) for user_id in user_ids],
+        [LastSeen(user_id=user_id, at=at or Now()) for user_id in sorted(user_ids)],
         update_conflicts=True,
         unique_fields=["user"],
         update_fields=["at"],

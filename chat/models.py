@@ -196,7 +196,7 @@ class Connection(models.Model):
 
 
 class LastSeen(models.Model):
-    """When a user's last connection ended."""
+    """When a connection of a user ended last; who has another one is online all the same."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True, related_name="chat_last_seen"

@@ -8,8 +8,7 @@ import asyncio
 import logging
 import random
 import time
-from collections import defaultdict
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from datetime import datetime
 from typing import Self
@@ -17,7 +16,7 @@ from typing import Self
 from . import frames, leases, serializers
 from .errors import ChatError
 from .journal import Journal
-from .rooms import Fellow, UserKey
+from .rooms import Fellow, Seat, UserKey
 from .sockets import Socket
 from .switchboard import Switchboard
 from .tasks import Tasks
@@ -28,6 +27,8 @@ LOOK_EVERY = 1.0  # seconds, with jitter
 RENEW_EVERY = 5.0  # seconds; leases.LIFE allows for two that fail
 # Seconds for which a closed connection still counts: a page that is loaded anew is not an absence.
 GRACE = 2.0
+SOCKETS_AT_ONCE = 50  # told, until others have their turn
+LINES_AT_ONCE = 500  # in one WebSocket message
 
 
 class Presence:
@@ -41,7 +42,7 @@ class Presence:
         self._noted: dict[str, UserKey] = {}  # our connections as the database has them
         self._closed: dict[str, float] = {}  # those of them that have ended, and when
         self._renewed_at: float | None = None  # None: there is no lease
-        self._versions: dict[str, int] = {}
+        self._versions: dict[str, leases.Version] = {}
         self._users: dict[str, set[UserKey]] = {}  # by worker, as of those versions
         self._missed: set[Socket] = set()  # they read too slowly to be told
         self._tasks = Tasks()
@@ -52,7 +53,7 @@ class Presence:
 
     async def __aexit__(self, *_: object) -> None:
         await self._tasks.stop()
-        if self._renewed_at is not None:
+        if self._noted or self._renewed_at is not None:
             with suppress(ChatError):  # then it runs out
                 await self._journal.run(leases.end, self._worker)
 
@@ -71,7 +72,13 @@ class Presence:
 
     async def _renew(self) -> None:
         """Write what has changed here; an idle worker writes nothing."""
-        now = time.monotonic()
+        try:
+            await self._write(time.monotonic())
+        except ChatError:
+            self._renewed_at = None  # perhaps it was written: say everything anew
+            raise
+
+    async def _write(self, now: float) -> None:
         here = {socket.key: socket.user_id for socket in self._switchboard.sockets()}
         opened = {key: user_id for key, user_id in here.items() if key not in self._noted}
         gone = self._noted.keys() - here.keys()
@@ -91,7 +98,7 @@ class Presence:
             self._renewed_at = None
 
     async def _begin(self, here: Mapping[str, UserKey]) -> None:
-        if here:
+        if here or self._noted:
             await self._journal.run(leases.begin, self._worker, here)
             self._renewed_at = time.monotonic()
         self._noted = dict(here)
@@ -101,46 +108,71 @@ class Presence:
     async def _look(self) -> None:
         """Read the lists of those workers whose list has changed, and tell who came or went."""
         switchboard = self._switchboard
-        if switchboard.is_busy or switchboard.is_blind or not (switchboard.users or self._users):
+        if self._has_other_cares or not (switchboard.users or self._users):
             return
         versions = await switchboard.read(leases.versions)
+        if not self._versions.keys() <= versions.keys():  # one has ended, or died
+            await self._journal.run(leases.sweep)
         changed = [w for w, version in versions.items() if self._versions.get(w) != version]
-        if changed or versions.keys() != self._versions.keys():
-            found = await switchboard.read(leases.users, changed) if changed else {}
-            kept = {w: users for w, users in self._users.items() if w not in changed}
-            self._users = {w: kept.get(w) or found.get(w, set()) for w in versions}
-            self._versions = versions
+        found = await switchboard.read(leases.users, changed) if changed else {}
+        kept = {w: users for w, users in self._users.items() if w not in changed}
+        self._users = {w: kept.get(w) or found.get(w, set()) for w in versions}
+        self._versions = versions
         online = {here.pk for here in switchboard.users.values()}.union(*self._users.values())
         left = self.online - online
         last_seen = await switchboard.read(leases.last_seen, left) if left else {}
+        if self._has_other_cares:
+            return
         left -= {here.pk for here in switchboard.users.values()}  # back meanwhile
-        self.show(online - self.online, {user_id: last_seen.get(user_id) for user_id in left})
+        await self.show(online - self.online, {user: last_seen.get(user) for user in left})
 
-    def show(self, came: Set[UserKey], left: Mapping[UserKey, datetime | None]) -> None:
+    @property
+    def _has_other_cares(self) -> bool:
+        return self._switchboard.is_busy or self._switchboard.is_blind
+
+    async def show(self, came: Set[UserKey], left: Mapping[UserKey, datetime | None]) -> None:
         """Tell who came, and who left and when, to whoever shares a small room with them."""
         self.online |= came
         self.online -= left.keys()
-        news: dict[Socket, dict[UserKey, bytes]] = defaultdict(dict)
-        for room_id in self._switchboard.rooms() if came or left else ():
+        changed = came | left.keys()
+        lines: dict[UserKey, bytes] = {}
+        news: dict[Socket, set[UserKey]] = {}
+        for room_id in self._switchboard.rooms() if changed else ():
             sockets = self._switchboard.sockets(room_id)
-            for fellow in sockets[0].seats[room_id].fellows:
-                if fellow.user_id in came or fellow.user_id in left:
-                    line = self._line(fellow, left.get(fellow.user_id))
-                    for socket in sockets:
-                        news[socket][fellow.user_id] = line
+            concerned = [f for f in sockets[0].seats[room_id].fellows if f.user_id in changed]
+            for fellow in concerned:
+                if fellow.user_id not in lines:
+                    lines[fellow.user_id] = self._line(fellow, left.get(fellow.user_id))
+            for socket in sockets if concerned else ():
+                news.setdefault(socket, set()).update(fellow.user_id for fellow in concerned)
         for socket in self._missed:
-            for seat in socket.seats.values():
-                for fellow in seat.fellows:
-                    news[socket].setdefault(fellow.user_id, self._line(fellow, fellow.last_seen))
-        self._missed = {socket for socket, lines in news.items() if not _tell(socket, lines)}
+            for fellow in _fellows(socket.seats.values()):
+                if fellow.user_id not in lines:
+                    lines[fellow.user_id] = self._line(fellow, fellow.last_seen)
+                news.setdefault(socket, set()).add(fellow.user_id)
+        self._missed = set(news)
+        for number, (socket, user_ids) in enumerate(news.items(), 1):
+            if number % SOCKETS_AT_ONCE == 0:
+                await asyncio.sleep(0)  # others have something to say, too
+            if self._has_other_cares:
+                return  # and tell those who are left when there is time
+            user_ids.discard(socket.user_id)  # who knows
+            if _tell(socket, [lines[user_id] for user_id in user_ids]):
+                self._missed.discard(socket)
 
     def _line(self, fellow: Fellow, last_seen: datetime | None) -> bytes:
         online = fellow.user_id in self.online
         return frames.encode(serializers.presence_frame(fellow.username, online, last_seen))
 
 
-def _tell(socket: Socket, lines: dict[UserKey, bytes]) -> bool:
+def _fellows(seats: Iterable[Seat]) -> Iterator[Fellow]:
+    for seat in seats:
+        yield from seat.fellows
+
+
+def _tell(socket: Socket, lines: Sequence[bytes]) -> bool:
     """False if it has to be told again."""
-    lines.pop(socket.user_id, None)  # who knows
-    told = [socket.pass_on(line) for line in lines.values()]
-    return all(told) or not socket.resumed  # whoever has yet to resume will be welcomed
+    for start in range(0, len(lines), LINES_AT_ONCE):
+        if not socket.pass_on(b"\n".join(lines[start : start + LINES_AT_ONCE])):
+            return not socket.resumed  # whoever has yet to resume will be welcomed
+    return True

@@ -54,8 +54,29 @@ def test_the_version_rises_when_connections_change_and_only_then(people):
     for opened, closed in (({}, []), ({"b": bob.pk}, []), ({}, []), ({}, ["a"])):
         assert leases.renew("one", opened, closed)
         versions.append(leases.versions()["one"])
-    first = versions[0]
-    assert versions == [first, first, first + 1, first + 1, first + 2]
+    assert versions[0] == versions[1] != versions[2] == versions[3] != versions[4]
+
+
+def test_whoever_begins_anew_is_not_taken_for_who_they_were(people):
+    alice, bob, _ = people
+    seen = []
+    leases.begin("one", {"a": alice.pk})
+    seen.append(leases.versions()["one"])
+    leases.begin("one", {"a": alice.pk, "b": bob.pk})
+    seen.append(leases.versions()["one"])
+    leases.end("one")
+    leases.begin("one", {"b": bob.pk})
+    seen.append(leases.versions()["one"])
+    assert len(set(seen)) == 3
+
+
+def test_whoever_begins_anew_holds_what_they_say_and_nothing_else(people):
+    """They may have been told nothing of what they had written."""
+    alice, bob, _ = people
+    leases.begin("one", {"a": alice.pk, "b": bob.pk})
+    leases.begin("one", {"b": bob.pk})
+    assert leases.users(["one"]) == {"one": {bob.pk}}
+    assert alice.pk in leases.last_seen([alice.pk])
 
 
 def test_whoever_has_two_devices_is_online_until_both_are_gone(people):
@@ -100,6 +121,18 @@ def test_what_a_dead_worker_left_is_cleared_up_with_the_time_of_its_last_sign(pe
     assert list(Lease.objects.values_list("pk", flat=True)) == ["alive"]
     assert leases.last_seen([alice.pk, bob.pk]) == {alice.pk: last_sign}
     assert leases.online([bob.pk]) == {bob.pk}
+
+
+def test_a_dead_worker_takes_nobody_back_in_time(people):
+    alice = people[0]
+    leases.begin("dead", {"phone": alice.pk})
+    leases.begin("alive", {"laptop": alice.pk})
+    leases.renew("alive", {}, ["laptop"])
+    seen = leases.last_seen([alice.pk])
+    grow_old("dead")
+    leases.sweep()
+    assert leases.last_seen([alice.pk]) == seen
+    assert not Connection.objects.exists()
 
 
 def test_nothing_is_written_where_nothing_has_to_be_cleared_up(people):

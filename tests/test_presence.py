@@ -4,6 +4,7 @@ import asyncio
 from datetime import datetime
 
 import pytest
+from django.db import OperationalError
 from django.db.models.functions import Now
 
 from chat import conf, leases, presence, rooms
@@ -117,6 +118,34 @@ async def test_whoever_was_on_a_worker_that_died_is_gone_when_its_lease_runs_out
         await bob.until(lambda: heard(bob, "alice"))
         await meanwhile(Lease.objects.filter(pk="dying").update, renewed_at=Now() - leases.LIFE)
         await bob.until(lambda: heard(bob, "alice") is False)
+
+
+async def test_when_they_were_last_seen_is_told_though_their_worker_died(
+    tokens, application, alice
+):
+    await meanwhile(leases.begin, "dying", {"phone": alice.pk})
+    async with browser(application, tokens["bob"]) as bob:
+        await bob.until(lambda: heard(bob, "alice"))
+        await meanwhile(Lease.objects.filter(pk="dying").update, renewed_at=Now() - leases.LIFE)
+        await bob.until(lambda: heard(bob, "alice") is False)
+        assert "last_seen" in bob.of_type("presence")[-1]
+
+
+async def test_nobody_stays_online_because_an_answer_of_the_database_was_lost(
+    tokens, application, worker, monkeypatch
+):
+    begin, lost = leases.begin, []
+
+    def lose_the_first_answer(*arguments):
+        begin(*arguments)
+        if not lost:
+            lost.append(arguments)
+            raise OperationalError("the connection is gone")
+
+    monkeypatch.setattr(leases, "begin", lose_the_first_answer)
+    async with browser(application, tokens["alice"]):
+        await until(lambda: lost)
+    await until_nobody_is_connected()
 
 
 async def test_a_worker_that_was_taken_for_dead_shows_its_people_again(
