@@ -394,7 +394,8 @@ def test_no_code_goes_untested():
     codes = {error.code for error in tree(errors.ChatError)}
     assert codes - set(PROVOCATIONS) == {
         "ambiguous",  # of plain text
-        "unsupported_type",  # of HTTP
+        "unsupported_type",  # of HTTP, and the next
+        "unsupported_method",
     }
 
 
