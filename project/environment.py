@@ -99,7 +99,9 @@ def _database(url: str) -> dict[str, Any]:
         raise ValueError
     with warnings.catch_warnings(action="ignore"):  # they show passwords
         config: dict[str, Any] = environ.Env.db_url_config(url)
-    if not config["NAME"] or "@" in config["NAME"]:  # which a password with a slash has become
+    if not config["NAME"]:
+        raise ValueError
+    if scheme != "sqlite" and "@" in config["NAME"]:  # which a password with a slash has become
         raise ValueError
     return config
 

@@ -105,12 +105,19 @@ def test_a_choice_may_be_written_small(said):
 # Addresses of servers
 
 
-@pytest.mark.parametrize("file", [FILE, Path("/srv/c++ 100%/a?b#c.sqlite3")])
+@pytest.mark.parametrize(
+    "file", [FILE, Path("/srv/c++ 100%/a?b#c.sqlite3"), Path("/srv/me@work/a.sqlite3")]
+)
 def test_the_database_is_a_file_by_default(monkeypatch, file):
     monkeypatch.delenv("NAME", raising=False)
     entry = env.database("NAME", default=file)
     assert entry["ENGINE"] == "django.db.backends.sqlite3"
     assert entry["NAME"] == str(file)
+
+
+def test_a_file_may_lie_below_any_name(said):
+    said("sqlite:////srv/me@work/a.sqlite3")
+    assert env.database("NAME", default=FILE)["NAME"] == "/srv/me@work/a.sqlite3"
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
