@@ -162,3 +162,11 @@ def test_nonsense_in_a_form_is_told_beside_the_field(browser, path, text):
     assert response.status_code == 200
     assert isinstance(response, TemplateResponse)
     assert response.context_data["form"].errors
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/?room=%00", "/%00", "/login/"])
+def test_a_page_of_refusal_is_as_guarded_as_any_other(browser, path):
+    response = browser.get(path)
+    assert response["X-Frame-Options"] == "DENY"
+    assert "frame-ancestors 'none'" in response["Content-Security-Policy"]
