@@ -42,6 +42,7 @@ class Presence:
         self._noted: dict[str, UserKey] = {}  # our connections as the database has them
         self._closed: dict[str, float] = {}  # those of them that have ended, and when
         self._renewed_at: float | None = None  # None: there is no lease
+        self._is_sure = True  # of what the database has of us: no answer got lost
         self._versions: dict[str, leases.Version] = {}
         self._users: dict[str, set[UserKey]] = {}  # by worker, as of those versions
         self._missed: set[Socket] = set()  # they read too slowly to be told
@@ -53,7 +54,7 @@ class Presence:
 
     async def __aexit__(self, *_: object) -> None:
         await self._tasks.stop()
-        if self._noted or self._renewed_at is not None:
+        if self._renewed_at is not None or not self._is_sure:
             with suppress(ChatError):  # then it runs out
                 await self._journal.run(leases.end, self._worker)
 
@@ -75,7 +76,7 @@ class Presence:
         try:
             await self._write(time.monotonic())
         except ChatError:
-            self._renewed_at = None  # perhaps it was written: say everything anew
+            self._is_sure = False
             raise
 
     async def _write(self, now: float) -> None:
@@ -84,7 +85,7 @@ class Presence:
         gone = self._noted.keys() - here.keys()
         self._closed = {key: self._closed.get(key, now) for key in gone}
         closed = [key for key, since in self._closed.items() if now - since >= GRACE]
-        if self._renewed_at is None:
+        if self._renewed_at is None or not self._is_sure:
             await self._begin(here)
         elif opened or closed or now - self._renewed_at >= RENEW_EVERY:
             if await self._journal.run(leases.renew, self._worker, opened, closed):
@@ -98,10 +99,11 @@ class Presence:
             self._renewed_at = None
 
     async def _begin(self, here: Mapping[str, UserKey]) -> None:
-        if here or self._noted:
+        if here or not self._is_sure:
             await self._journal.run(leases.begin, self._worker, here)
             self._renewed_at = time.monotonic()
         self._noted = dict(here)
+        self._is_sure = True
 
     # What we learn of everybody
 
