@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import errno
+import gc
 import os
 import socket
 import sys
@@ -21,6 +22,10 @@ BACKLOG = 4096
 PINGS_REMEMBERED = 8
 
 MESSAGE_TOO_BIG = 4509
+
+# When to look for garbage: with Python's 700 objects, what is on its way is searched again and
+# again. More than these, and connections that have ended would pile up.
+GARBAGE = (10_000, 5, 5)
 
 
 class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
@@ -168,6 +173,9 @@ class Server(server.Server):  # type: ignore[misc]
 
     def _ready(self) -> None:
         """Daphne has made its factories, and has accepted nobody yet."""
+        gc.collect()
+        gc.freeze()  # what is there by now stays, and need not be searched for garbage
+        gc.set_threshold(*GARBAGE)
         self.ws_factory.protocol = WebSocketProtocol
         build = self.http_factory.buildProtocol
 

@@ -1,6 +1,7 @@
 """Tiny ASGI applications, one a path, that test_server.py has served to it by a real server."""
 
 import asyncio
+import gc
 import json
 import os
 from collections import defaultdict
@@ -36,6 +37,7 @@ async def websocket_scope(scope: Scope, receive: Receive, send: Send) -> None:
     keys = ("client", "root_path", "scheme", "extensions")
     loop = type(asyncio.get_running_loop()).__module__
     facts = {key: scope[key] for key in keys} | {"token": os.environ["TOKEN"], "loop": loop}
+    facts |= {"frozen": gc.get_freeze_count()}
     await send({"type": "websocket.accept"})
     await send({"type": "websocket.send", "text": json.dumps(facts)})
 

@@ -219,6 +219,10 @@ async def test_it_runs_on_asyncios_own_loop(hardened):
     assert (await hardened.ask("/websocket_scope"))["loop"].startswith("asyncio.")
 
 
+async def test_what_is_there_from_the_start_is_not_searched_for_garbage(hardened):
+    assert (await hardened.ask("/websocket_scope"))["frozen"] > 10_000
+
+
 def test_a_taken_port_is_one_line():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
