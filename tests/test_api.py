@@ -136,6 +136,34 @@ def test_a_good_token_beside_a_cookie_needs_no_csrf_token(browser, bob):
     assert authentication.by_ticket(response.json()["ticket"]).user == bob
 
 
+MANY_FIELDS = "&".join(f"field{number}=1" for number in range(2_000))
+FORM = "application/x-www-form-urlencoded"
+FORMS = [
+    ("multipart/form-data", "no boundary"),
+    ("multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name="),
+    ("multipart/form-data; boundary=b; charset=nonsense", "--b--"),
+    (FORM, MANY_FIELDS),
+    (FORM + "; charset=nonsense", "a=1"),
+    (FORM, "csrfmiddlewaretoken=%00"),
+]
+
+
+@pytest.mark.parametrize(("kind", "body"), FORMS)
+def test_no_form_is_looked_at_not_even_for_the_csrf_token(browser, caplog, kind, body):
+    good = {"X-CSRFToken": csrf_token(browser)}
+    sent = {"data": body, "content_type": kind}
+    assert refusal(browser.generic("POST", "/api/ticket", **sent)) == (403, "forbidden")
+    assert browser.generic("POST", "/api/ticket", headers=good, **sent).status_code == 200
+    rejected = browser.generic("POST", "/api/direct", headers=good, **sent)
+    assert refusal(rejected) == (415, "unsupported_type")
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
+def test_a_csrf_token_is_sent_in_its_header_only(browser):
+    form = {"csrfmiddlewaretoken": csrf_token(browser)}
+    assert refusal(browser.post("/api/ticket", form)) == (403, "forbidden")
+
+
 def test_a_digest_is_no_cookie(client, alice):
     token(alice)
     client.cookies["sessionid"] = Token.objects.get().digest
