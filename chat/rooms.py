@@ -15,7 +15,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Count, F, Q
+from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import Now
 
 from . import conf
@@ -119,12 +119,12 @@ def standing(user_id: UserKey, room_ids: Collection[str] | None = None) -> Stand
         mine = mine.filter(room_id__in=room_ids)
     memberships = list(mine)
     members = _count_members([m.room_id for m in memberships])
-    fellows = _fellows([room_id for room_id, n in members.items() if n <= conf.SMALL_ROOM])
+    fellows_of = fellows([room_id for room_id, n in members.items() if n <= conf.SMALL_ROOM])
     return Standing(
         version,
         bool(banned),
         {
-            m.room_id: _seat_of(m, members[m.room_id], fellows[m.room_id])
+            m.room_id: _seat_of(m, members[m.room_id], fellows_of[m.room_id])
             for m in memberships
             if m.room_id in members  # otherwise everybody has left it meanwhile
         },
@@ -152,7 +152,8 @@ def _count_members(room_ids: Collection[str]) -> dict[str, int]:
     return dict(counted.annotate(n=Count("pk")).order_by().values_list("room_id", "n"))
 
 
-def _fellows(room_ids: Collection[str]) -> dict[str, list[Fellow]]:
+def fellows(room_ids: Collection[str]) -> dict[str, list[Fellow]]:
+    """Who is in these rooms."""
     name = F(f"user__{get_user_model().USERNAME_FIELD}")
     rows = (
         Membership.objects.filter(room_id__in=room_ids)
@@ -161,10 +162,17 @@ def _fellows(room_ids: Collection[str]) -> dict[str, list[Fellow]]:
             *("room_id", "user_id", name, "delivered_rev", "read_seq", "user__chat_last_seen__at")
         )
     )
-    fellows: dict[str, list[Fellow]] = defaultdict(list)
+    found: dict[str, list[Fellow]] = defaultdict(list)
     for room_id, *fellow in rows:
-        fellows[room_id].append(Fellow(*fellow))
-    return fellows
+        found[room_id].append(Fellow(*fellow))
+    return found
+
+
+def progress(room_ids: Collection[str]) -> dict[str, int]:
+    """A number for each of these rooms that changes whenever somebody there gets or reads more."""
+    cursors = Membership.objects.filter(room_id__in=room_ids).values("room_id")
+    total = Sum(F("delivered_rev") + F("read_seq"))
+    return dict(cursors.annotate(total=total).order_by().values_list("room_id", "total"))
 
 
 def raise_access(user_ids: Iterable[UserKey]) -> None:
@@ -254,8 +262,9 @@ def create(
         raise BadFrame("; ".join(error.messages)) from None
     with transaction.atomic():
         room.save(force_insert=True)
-        _seat(room, [owner], Membership.Role.OWNER)
-        _seat(room, [user for user in members if user.pk != owner.pk])
+        _insert_seats(room, [owner], Membership.Role.OWNER)
+        others = _insert_seats(room, [user for user in members if user.pk != owner.pk])
+        _raise_access_in(room, came=[owner.pk, *others])
     return room
 
 
@@ -343,20 +352,28 @@ def _managed_room(actor: AbstractBaseUser, room_id: str) -> Room:
 def _seat(
     room: Room, users: Iterable[AbstractBaseUser], role: str = Membership.Role.MEMBER
 ) -> None:
-    """Insert memberships under the room's lock; who is in already stays as they are.
+    """Let users in under the room's lock; who is in already stays as they are."""
+    _raise_access_in(room, came=_insert_seats(room, users, role))
 
-    A new member starts at the head: history is there to read, but nothing is waiting. (The head of
-    a new direct room is 0, so that its first message waits for both.)
+
+def _insert_seats(
+    room: Room, users: Iterable[AbstractBaseUser], role: str = Membership.Role.MEMBER
+) -> list[UserKey]:
+    """A new member starts at the head: history is there to read, but nothing is waiting.
+
+    (The head of a new direct room is 0, so that its first message waits for both.)
     """
     newcomers = [
         Membership(room=room, user_id=user.pk, role=role, delivered_rev=room.rev, read_seq=room.seq)
         for user in users
     ]
     Membership.objects.bulk_create(newcomers, ignore_conflicts=True)
-    _raise_access_in(room, [m.user_id for m in newcomers])
+    return [newcomer.user_id for newcomer in newcomers]
 
 
 def _unseat(room: Room, membership: Membership) -> None:
+    # One of them may become the owner: in order, as whoever moves cursors locks them.
+    list(room.memberships.select_for_update(no_key=True).order_by("pk").values_list("pk"))
     membership.delete()
     if membership.role == Membership.Role.OWNER:
         rest = Membership.objects.filter(room=room)
@@ -368,11 +385,16 @@ def _unseat(room: Room, membership: Membership) -> None:
             if heir is not None:
                 heir.role = Membership.Role.OWNER
                 heir.save(update_fields=["role"])
-    _raise_access_in(room, [membership.user_id])
+    _raise_access_in(room, went=[membership.user_id])
 
 
-def _raise_access_in(room: Room, changed: list[UserKey]) -> None:
-    """Raise it for who came or went and, in a small room, for who sees them come or go."""
-    others = Membership.objects.filter(room=room).values_list("user_id", flat=True)
-    seeing = list(others[: conf.SMALL_ROOM + 1])
-    raise_access({*changed, *seeing} if len(seeing) <= conf.SMALL_ROOM else changed)
+def _raise_access_in(
+    room: Room, *, came: Sequence[UserKey] = (), went: Sequence[UserKey] = ()
+) -> None:
+    """Raise it for who came or went and, in a small room, for who sees them come or go.
+
+    A room that was small until they came is one, too: its members learn that it is not any more.
+    """
+    most = conf.SMALL_ROOM + len(came)
+    seeing = list(room.memberships.values_list("user_id", flat=True)[: most + 1])
+    raise_access({*came, *went, *(seeing if len(seeing) <= most else ())})

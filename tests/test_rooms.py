@@ -428,6 +428,18 @@ def test_whoever_is_sent_out_concerns_all_who_see_it(alice, bob, charlie, kitche
     assert raised == {"alice", "bob"}
 
 
+def test_whoever_makes_a_room_large_concerns_all_who_saw_each_other(
+    alice, bob, charlie, kitchen, monkeypatch
+):
+    monkeypatch.setattr(conf, "SMALL_ROOM", 2)
+    with access_raised() as raised:
+        rooms.add(alice, kitchen.pk, charlie)
+    assert raised == {"alice", "bob", "charlie"}
+    with access_raised() as raised:
+        rooms.leave(charlie, kitchen.pk)
+    assert raised == {"alice", "bob", "charlie"}
+
+
 def test_in_a_large_room_it_concerns_only_whoever_comes_or_goes(
     alice, bob, charlie, kitchen, monkeypatch
 ):
@@ -515,6 +527,38 @@ def test_nobody_waits_in_a_circle_to_raise_the_access_of_many(alice, kitchen):
 
     at_once(*[partial(look_again_at_all, number) for number in range(4)])
     assert sum(versions().values()) == before + 40 * len(users)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_waits_in_a_circle_to_make_rooms_with_each_other(alice, bob):
+    def make_rooms(owner, other):
+        for _ in range(20):
+            rooms.create(owner, "Tea", members=[other])
+
+    at_once(*[partial(make_rooms, *pair) for pair in ((alice, bob), (bob, alice)) * 2])
+    assert Room.objects.filter(name="Tea").count() == 80
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_waits_in_a_circle_while_owners_leave_and_cursors_move(alice, bob):
+    left = [rooms.create(bob, "Left", members=[alice]) for _ in range(30)]
+    for room in left:
+        promote(alice, room, OWNER)
+        promote(bob, room, MEMBER)
+        say(alice, room, "Goodbye")
+    seats = [sorted(room.memberships.values_list("pk", flat=True)) for room in left]
+
+    def leave():
+        for room in left:
+            rooms.leave(alice, room.pk)
+
+    def acknowledge():
+        for _ in range(20):
+            for pair in seats:
+                messaging.acknowledge(dict.fromkeys(pair, 1))
+
+    at_once(leave, acknowledge)
+    assert all(roles(room) == {"bob": OWNER} for room in left)
 
 
 # What a user may see
