@@ -11,7 +11,7 @@ from ninja import Schema
 from ninja.errors import HttpError, ValidationError
 from pydantic import Field
 
-from .database import as_chat_error
+from .database import as_chat_error, is_outage
 from .errors import (
     BadFrame,
     BadJSON,
@@ -81,7 +81,7 @@ def _refusal(error: Exception) -> ChatError:
             return BadFrame("; ".join(f"`{e['loc'][-1]}`: {e['msg']}" for e in error.errors) + ".")
         case Http404():
             return NotFound()
-        case Error():
+        case Error() if is_outage(error):
             logger.warning("The database did not answer: %s", error)
             return as_chat_error(error)
     logger.error("A request failed", exc_info=error)

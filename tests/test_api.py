@@ -6,7 +6,16 @@ from unittest.mock import patch
 
 import pytest
 from django.contrib.auth.hashers import MD5PasswordHasher
-from django.db import InterfaceError, OperationalError
+from django.db import (
+    DataError,
+    Error,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    ProgrammingError,
+    connection,
+    transaction,
+)
 from django.test import Client
 from django.utils import timezone
 
@@ -304,10 +313,10 @@ def test_json_may_name_its_charset(alice):
 ALLOWED = {
     "/api/token": {"POST"},
     "/api/ticket": {"POST"},
-    "/api/me": {"GET"},
-    "/api/rooms": {"GET", "POST"},
+    "/api/me": {"GET", "HEAD"},
+    "/api/rooms": {"GET", "HEAD", "POST"},
     "/api/direct": {"POST"},
-    "/api/rooms/AAAAAAAAAAAAAAAA/messages": {"GET", "POST"},
+    "/api/rooms/AAAAAAAAAAAAAAAA/messages": {"GET", "HEAD", "POST"},
     "/api/docs": {"GET", "HEAD"},
     "/api/openapi.json": {"GET", "HEAD"},
 }
@@ -324,6 +333,28 @@ def test_another_method_is_refused_and_told_which_there_are(alice, method, path)
     response = Caller(token(alice)).ask(method, path)
     assert refusal(response) == (405, "unsupported_method")
     assert {*response["Allow"].split(", ")} == ALLOWED[path]
+
+
+READABLE = sorted(path for path in ALLOWED if "GET" in ALLOWED[path])
+
+
+@pytest.mark.parametrize("path", [*READABLE, "/api/nowhere"])
+def test_what_can_be_read_can_be_looked_at_by_its_headers(alice, path):
+    caller = Caller(token(alice))
+    read, seen = caller.ask("GET", path), caller.ask("HEAD", path)
+    assert (seen.status_code, seen.headers) == (read.status_code, read.headers)
+    assert seen.content == b""
+
+
+@pytest.mark.parametrize("path", READABLE[:-1])
+def test_a_stranger_sees_no_headers_either(kitchen, charlie, path):
+    ...
+
+
+@pytest.mark.parametrize("path", sorted({*ALLOWED} - {*READABLE}))
+def test_what_can_only_be_done_cannot_be_looked_at(alice, path):
+    response = Caller(token(alice)).ask("HEAD", path)
+    assert (response.status_code, response["Allow"]) == (405, "POST")
 
 
 def test_no_header_makes_another_method_of_it(alice):
@@ -395,6 +426,28 @@ def test_a_mistake_of_ours_shows_nothing_of_it_and_is_in_the_log(alice, settings
     assert refusal(response) == (500, "internal")
     assert b"secret" not in response.content
     assert "RuntimeError: the secret" in caplog.text
+
+
+@pytest.mark.parametrize("error", [ProgrammingError, IntegrityError, DataError])
+def test_what_our_code_asks_the_database_wrongly_is_no_outage(alice, kitchen, caplog, error):
+    """Whoever is told `unavailable` would ask for ever."""
+    caller = Caller(token(alice))
+    with patch.object(messaging, "post", side_effect=error("the secret")):
+        response = caller.say(kitchen, "Hello")
+    assert refusal(response) == (500, "internal")
+    assert b"secret" not in response.content
+    [told] = [record for record in caplog.records if record.exc_info]
+    assert (told.name, told.levelname) == ("chat.refusals", "ERROR")
+    assert f"{error.__name__}: the secret" in caplog.text
+
+
+def test_a_table_that_is_missing_is_no_outage(alice, caplog):
+    caller = Caller(token(alice))
+    with pytest.raises(Error) as missing, transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM nowhere")
+    with patch.object(rooms, "standing", side_effect=missing.value):
+        assert refusal(caller.ask("GET", "/api/rooms")) == (500, "internal")
+    assert "nowhere" in caplog.text
 
 
 # What every answer says about itself
