@@ -392,8 +392,32 @@ def urls() -> tuple[list[URLPattern], str, str]:
     found, app_name, namespace = api.urls
     patterns = cast(list[URLPattern], found)
     for pattern in patterns:
-        pattern.callback = around(cast(View, pattern.callback))
+        pattern.callback = around(readable_by_head(cast(View, pattern.callback)))
     return [*patterns, re_path("", nothing_here)], app_name, namespace
+
+
+def readable_by_head(view: View) -> View:
+    """What can be read, also for whoever wants its headers alone; ninja knows no HEAD.
+
+    The body is there: the server, which knows how long it is, does not send it.
+    """
+
+    @wraps(view)
+    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        asked = request.method
+        request.method = "GET" if asked == "HEAD" else asked
+        try:
+            response = view(request, *args, **kwargs)
+        finally:
+            request.method = asked
+        if isinstance(response, HttpResponseNotAllowed):
+            allowed = {*response["Allow"].split(", ")}
+            response["Allow"] = ", ".join(
+                sorted(allowed | {"HEAD"} if "GET" in allowed else allowed)
+            )
+        return response
+
+    return answer
 
 
 def around(view: View) -> View:

@@ -1,6 +1,7 @@
 """Real servers: what is done over HTTP, by a command or in the admin is seen where people look."""
 
 import asyncio
+import http.client
 import json
 import re
 import sqlite3
@@ -39,6 +40,22 @@ async def say(server: Server, token: str, room: str, body: dict[str, str]) -> tu
     path = f"/api/rooms/{room}/messages"
     status, answer = await asyncio.to_thread(server.request, "POST", path, body, token)
     return status, json.loads(answer)
+
+
+# Headers alone
+
+
+def test_who_looks_at_headers_is_sent_no_body_and_can_go_on_asking(server):
+    headers = {"Authorization": f"Bearer {server.token('alice')}"}
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection:
+        answers = []
+        for method in ("HEAD", "GET", "HEAD", "GET"):
+            connection.request(method, "/api/rooms", headers=headers)
+            answer = connection.getresponse()
+            answers.append((answer.status, answer.getheader("Content-Length"), answer.read()))
+    looked, read = answers[0], answers[1]
+    assert looked == (200, str(len(read[2])), b"")
+    assert answers[2:] == [looked, read]
 
 
 # Seen by who is connected
