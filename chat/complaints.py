@@ -54,9 +54,10 @@ class Outage:
 class Nuisance:
     """Something that may come in masses: the first is told at once, the others once a minute."""
 
-    def __init__(self, logger: logging.Logger, what: str) -> None:
+    def __init__(self, logger: logging.Logger, what: str, *, traceback: bool = False) -> None:
         self._logger = logger
         self._what = what
+        self._traceback = traceback
         self._lock = threading.Lock()
         self._count = 0
         self._told_at: float | None = None
@@ -68,8 +69,15 @@ class Nuisance:
             if self._told_at is not None and now - self._told_at < REMIND_EVERY:
                 return
             count, self._count, self._told_at = self._count, 0, now
-        example = in_words(example) if isinstance(example, BaseException) else example
-        self._logger.warning("%s (%d times): %s", self._what, count, example)
+        error = example if isinstance(example, BaseException) else None
+        self._logger.log(
+            logging.ERROR if self._traceback else logging.WARNING,
+            "%s (%d times): %s",
+            self._what,
+            count,
+            in_words(error) if error else example,
+            exc_info=error if self._traceback else None,
+        )
 
 
 def in_words(error: BaseException) -> str:

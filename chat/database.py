@@ -17,6 +17,7 @@ from typing import Any, ParamSpec, TypeVar
 from django.db import (
     DEFAULT_DB_ALIAS,
     Error,
+    IntegrityError,
     InterfaceError,
     OperationalError,
     connection,
@@ -29,8 +30,11 @@ from .errors import ChatError, StorageFull, Unavailable
 
 logger = logging.getLogger(__name__)
 
+PATIENCE = 8.0  # seconds until whoever asks is told `unavailable`
+
 _outage = Outage(logger, "The database", "nothing can be read or written", settles=2.0)
 _refused = Nuisance(logger, "The database refused something")
+_mistaken = Nuisance(logger, "The database cannot do what it was asked", traceback=True)
 _opened = threading.local()  # the file behind this thread's connection
 
 P = ParamSpec("P")
@@ -64,9 +68,17 @@ class DatabaseThreads:
         return asyncio.get_running_loop().run_in_executor(self._threads, job)
 
     async def query(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run the function; raises ChatError, also for what is wrong with the database."""
+        """Run the function; raises ChatError, also for what is wrong with the database.
+
+        When nobody waits for it any more, it may have begun and goes on, or is not begun.
+        """
         try:
-            return await self.run(function, *args, **kwargs)
+            async with asyncio.timeout(PATIENCE) as patience:
+                return await self.run(function, *args, **kwargs)
+        except TimeoutError:
+            if not patience.expired():
+                raise
+            raise Unavailable(retry_after_ms=1_000) from None
         except Error as error:
             raise as_chat_error(error) from error
 
@@ -98,7 +110,9 @@ def _run(job: Callable[[], R]) -> R:
 
 def _complain(error: Error) -> None:
     """Tell an operator, with what many threads may notice at once, and again every second."""
-    if connection.connection is None or getattr(connection.connection, "closed", False):
+    if not is_outage(error):
+        _mistaken.again(error)
+    elif connection.connection is None or getattr(connection.connection, "closed", False):
         _outage.goes_on(error)
     else:  # it is there
         _refused.again(error)
@@ -128,14 +142,15 @@ def _notice_another_file() -> None:
 
 def is_outage(error: Error) -> bool:
     """Whether the database is away, locked or full, rather than not what our code takes it for."""
-    if (
-        getattr(error.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
-    ):  # "no such table"
-        return False
+    if getattr(error.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
+        return False  # "no such table"
     return isinstance(error, OperationalError | InterfaceError)
 
 
 def as_chat_error(error: Error) -> ChatError:
     """What a client is told about a failure of the database."""
-    full = "disk is full" in str(error) or getattr(error.__cause__, "sqlstate", None) == "53100"
-    return StorageFull() if full else Unavailable(retry_after_ms=1_000)
+    if "disk is full" in str(error) or getattr(error.__cause__, "sqlstate", None) == "53100":
+        return StorageFull()
+    if is_outage(error) or isinstance(error, IntegrityError):  # somebody deleted what it refers to
+        return Unavailable(retry_after_ms=1_000)
+    return ChatError()

@@ -12,7 +12,7 @@ from . import conf, frames, rooms, serializers
 from .announcements import Batch
 from .archive import NEVER, Cursor, Page
 from .authentication import Identity
-from .errors import BadFrame, ChatError, RateLimited
+from .errors import BadFrame, ChatError, RateLimited, Unavailable
 from .limits import Strikes
 from .messaging import Draft, Posted
 from .rooms import Seat
@@ -230,7 +230,11 @@ class FrameSocket(Socket):
 
     async def _look(self, request: frames.Look) -> None:
         user_id = self.identity.user.pk
-        self.hand(await self._worker.switchboard.read(serializers.history_line, user_id, request))
+        switchboard = self._worker.switchboard
+        line = await switchboard.read(serializers.history_line, user_id, request)
+        if switchboard.is_blind:  # too late: it cannot be checked any more
+            raise Unavailable(retry_after_ms=1_000)
+        self.hand(line)
 
 
 def _error_frame(error: ChatError, ref: str | None) -> frames.Error:

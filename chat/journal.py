@@ -16,7 +16,7 @@ from typing import ParamSpec, Self, TypeVar
 
 from django.db import Error, connection
 
-from . import messaging
+from . import database, messaging
 from .database import DatabaseThreads, as_chat_error
 from .errors import ChatError, Unavailable
 from .messaging import Draft, Posted, RoomBusy
@@ -27,7 +27,6 @@ logger = logging.getLogger(__name__)
 
 BATCH = 500  # drafts in one transaction
 QUEUE = 10_000  # drafts that may wait
-PATIENCE = 8.0  # seconds until whoever waits is told `unavailable`
 SIDE_THREADS = 4
 
 P = ParamSpec("P")
@@ -72,8 +71,8 @@ class Journal:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Commit what waits, within PATIENCE, then stop."""
-        deadline = time.monotonic() + PATIENCE
+        """Commit what waits, as long as anybody is patient, then stop."""
+        deadline = time.monotonic() + database.PATIENCE
         while self._pending() and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
         for queue in (self._waiting, self._committing, *self._lanes.values()):
@@ -95,16 +94,7 @@ class Journal:
 
     async def run(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Any other verb that writes, in a transaction of its own; raises ChatError."""
-        job = self._side.run(function, *args, **kwargs)
-        # Whoever asked may be gone by then; asyncio would complain about an error that nobody saw.
-        job.add_done_callback(lambda late: late.cancelled() or late.exception())
-        done, _ = await asyncio.wait({job}, timeout=PATIENCE)
-        if not done:
-            raise Unavailable(retry_after_ms=1_000)
-        try:
-            return job.result()
-        except Error as error:
-            raise as_chat_error(error) from error
+        return await self._side.query(function, *args, **kwargs)
 
     def _pending(self) -> int:
         lanes = sum(map(len, self._lanes.values()))
@@ -170,8 +160,8 @@ class Journal:
 
     async def _expire_forever(self) -> None:
         while True:
-            await asyncio.sleep(PATIENCE / 16)
-            overdue = time.monotonic() - PATIENCE
+            await asyncio.sleep(database.PATIENCE / 16)
+            overdue = time.monotonic() - database.PATIENCE
             for queue in (self._waiting, *self._lanes.values()):
                 while queue and queue[0].since < overdue:
                     queue.popleft().settle(Unavailable(retry_after_ms=1_000))

@@ -1,15 +1,25 @@
 """Threads of our own for the database, each with a connection of its own."""
 
 import asyncio
+import gc
+import threading
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import pytest
-from django.db import OperationalError, connection, connections
+from django.db import (
+    Error,
+    IntegrityError,
+    OperationalError,
+    ProgrammingError,
+    connection,
+    connections,
+)
 from psycopg_pool import PoolTimeout
 
+from chat import database
 from chat.database import DatabaseThreads
-from chat.errors import Unavailable
+from chat.errors import ChatError, Unavailable
 from chat.models import Room
 from tests.failures import meanwhile
 
@@ -71,6 +81,57 @@ async def test_no_connection_is_left_open():
     assert len({id(own) for _, own in opened}) == 3
     await threads.close()
     assert [wrapper.connection for wrapper, _ in opened] == [None] * 3
+
+
+@pytest.mark.parametrize("late", [None, OperationalError("the server was stopped")], ids=str)
+async def test_whoever_asks_a_database_that_hangs_is_told_and_the_next_are_answered(
+    threads, monkeypatch, late
+):
+    go_on, begun = threading.Event(), []
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, told: complaints.append(told))
+
+    def hang() -> None:
+        begun.append("hanging")
+        assert go_on.wait(20)
+        if late is not None:
+            raise late
+
+    monkeypatch.setattr(database, "PATIENCE", 0.3)
+    for function in (hang, lambda: begun.append("behind it")):
+        with pytest.raises(Unavailable) as told:
+            await threads.query(function)
+        assert told.value.retry_after_ms > 0
+    monkeypatch.setattr(database, "PATIENCE", 20.0)
+    go_on.set()
+    assert await threads.query(Room.objects.count) == 0
+    assert begun == ["hanging"]  # what nobody waits for is not begun any more
+    gc.collect()
+    await asyncio.sleep(0)
+    assert complaints == []
+
+
+async def test_only_what_may_work_the_next_time_is_called_unavailable(threads, caplog, monkeypatch):
+    def fail(error: Error) -> None:
+        raise error
+
+    for error in (OperationalError("locked"), IntegrityError("the sender has been deleted")):
+        with pytest.raises(Unavailable):
+            await threads.query(fail, error)
+    monkeypatch.setattr(database._mistaken, "_told_at", None)
+    caplog.clear()
+    with pytest.raises(ChatError) as told:
+        await threads.query(fail, ProgrammingError("there is no such column"))
+    assert told.value.code == "internal"
+    assert "Traceback" in caplog.text
+
+
+async def test_a_function_that_runs_out_of_time_by_itself_is_no_outage(threads):
+    def fail() -> None:
+        raise TimeoutError("a bug")
+
+    with pytest.raises(TimeoutError, match="a bug"):
+        await threads.query(fail)
 
 
 @postgresql_only

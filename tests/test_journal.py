@@ -12,7 +12,7 @@ import pytest
 from channels.db import database_sync_to_async
 from django.db import OperationalError, connection, transaction
 
-from chat import journal, messaging, rooms
+from chat import database, journal, messaging, rooms
 from chat.errors import ChatError, Empty, IdConflict, NotFound, StorageFull, Unavailable
 from chat.journal import Journal
 from chat.messaging import Draft, Posted, RoomBusy
@@ -219,14 +219,14 @@ async def test_a_short_lock_is_waited_for(alice, kitchen):
 
 
 async def test_whoever_waits_too_long_is_told_and_may_ask_again(alice, kitchen, held, monkeypatch):
-    monkeypatch.setattr(journal, "PATIENCE", 0.2)
+    monkeypatch.setattr(database, "PATIENCE", 0.2)
     stuck, waiting = draft(alice, kitchen, "one"), draft(alice, kitchen, "two")
     async with Journal(ignore) as writer:
         postings = [writer.post(stuck)]
         await held.is_at_it()
         postings.append(writer.post(waiting))
         assert await answers(postings) == [Unavailable, Unavailable]
-        monkeypatch.setattr(journal, "PATIENCE", 8.0)
+        monkeypatch.setattr(database, "PATIENCE", 8.0)
         held.let_go.set()
         assert await answers([writer.post(waiting), writer.post(stuck)]) == [2, 1]
     assert await said_in(kitchen) == ["one", "two"]
@@ -353,14 +353,14 @@ async def test_a_stuck_room_keeps_its_order_while_more_waits_than_a_batch_takes(
 async def test_whoever_waits_too_long_for_a_stuck_room_is_told(
     alice, kitchen, lobby, stuck, monkeypatch
 ):
-    monkeypatch.setattr(journal, "PATIENCE", 0.3)
+    monkeypatch.setattr(database, "PATIENCE", 0.3)
     once = draft(alice, kitchen)
     async with Journal(ignore) as writer:
         in_vain = [writer.post(once)]
         await writer.post(draft(alice, lobby))
         in_vain.append(writer.post(once))
         assert await answers(in_vain) == [Unavailable, Unavailable]
-        monkeypatch.setattr(journal, "PATIENCE", 8.0)
+        monkeypatch.setattr(database, "PATIENCE", 8.0)
         stuck.freed.set()
         assert await answers([writer.post(once)]) == [1]
 
@@ -443,7 +443,7 @@ async def test_other_verbs_are_run_as_they_are(alice, kitchen):
 
 
 async def test_a_verb_that_hangs_is_unavailable_after_a_while(monkeypatch):
-    monkeypatch.setattr(journal, "PATIENCE", 0.1)
+    monkeypatch.setattr(database, "PATIENCE", 0.1)
     done = Event()
     async with Journal(ignore) as writer:
         with pytest.raises(Unavailable):
@@ -474,7 +474,7 @@ async def test_whoever_still_waits_when_the_journal_ends_is_told(alice, kitchen,
         postings = [writer.post(draft(alice, kitchen))]
         await held.is_at_it()
         postings.append(writer.post(draft(alice, kitchen)))
-        monkeypatch.setattr(journal, "PATIENCE", 0.1)
+        monkeypatch.setattr(database, "PATIENCE", 0.1)
         asyncio.get_running_loop().call_later(0.3, held.let_go.set)
     assert await answers(postings) == [Unavailable, Unavailable]
 

@@ -3,15 +3,17 @@
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from chat import serializers
 from chat.authentication import by_bearer, issue_ticket
 from tests.conversation import say
 from tests.databases import Database
-from tests.failures import locked_database, meanwhile
+from tests.failures import locked_database, meanwhile, unseen_database
 from tests.fake_browser import ASGIWire, Browser, browser
 from tests.servers import Server
 
@@ -90,6 +92,33 @@ async def test_who_is_connected_while_the_database_is_away_goes_on_afterwards(
         assert (await alice.post("Meanwhile", room=lobby, id=id))["type"] == "posted"
         await alice.post("Afterwards", room=lobby)
         await bob.sees(lobby, "Before", "Meanwhile", "Afterwards")
+
+
+# A database that answers too late
+
+
+async def test_what_the_database_says_while_nothing_may_be_shown_is_not_shown(
+    application, worker, tokens, bob, kitchen, monkeypatch
+):
+    await meanwhile(say, bob, kitchen, "Seen in time")
+    look, looking, go_on = serializers.history_line, Event(), Event()
+
+    def look_late(*args: Any) -> str:
+        line = look(*args)
+        looking.set()
+        assert go_on.wait(20)
+        return line
+
+    async with browser(application, tokens["bob"]) as page:
+        monkeypatch.setattr(serializers, "history_line", look_late)
+        asking = asyncio.create_task(page.ask("history", room=kitchen.pk))
+        assert await asyncio.to_thread(looking.wait, 20)
+        with unseen_database():
+            worker.switchboard.go_blind()
+            go_on.set()
+            refused = await asking
+        assert (refused["type"], refused["code"]) == ("error", "unavailable")
+        assert refused["retry_after_ms"] > 0
 
 
 # A lock that somebody holds for too long
