@@ -7,15 +7,18 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 from channels.layers import get_channel_layer
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from .complaints import in_words
 from .database import DatabaseThreads
 from .models import opaque_id
 
@@ -42,8 +45,10 @@ class Part:
     So however many ask, and however long it hangs, there is one thread, one listener.
     """
 
-    def __init__(self, ask: Callable[[], Awaitable[object]]) -> None:
+    def __init__(self, name: str, ask: Callable[[], Awaitable[object]]) -> None:
+        self._name = name
         self._ask = ask
+        self._told = FINE  # to the log
         self._asking: dict[asyncio.AbstractEventLoop, asyncio.Task[str]] = {}
 
     async def answer(self) -> str:
@@ -59,11 +64,21 @@ class Part:
         try:
             await self._ask()
         except NotReady as reason:
-            return str(reason)
+            return self._tell(str(reason))
         except Exception as error:  # any driver, any layer
-            logger.warning("Not ready: %r", error)
-            return SILENT
-        return FINE
+            return self._tell(SILENT, f" ({in_words(error)})")
+        return self._tell(FINE)
+
+    def _tell(self, answer: str, why: str = "") -> str:
+        """The log, when it is another answer: balancers ask every few seconds."""
+        if answer == self._told:
+            pass
+        elif answer == FINE:
+            logger.warning("Ready again: %s", self._name)
+        else:
+            logger.warning("Not ready: %s %s%s", self._name, answer, why)
+        self._told = answer
+        return answer
 
 
 # The parts
@@ -84,9 +99,16 @@ def _query() -> None:
 
 
 def _compare_migrations() -> None:
+    applied = MigrationRecorder(connection).applied_migrations()
+    if missing := _missing(frozenset(applied)):
+        raise NotReady(f"{missing} to be applied: manage.py migrate")
+
+
+@lru_cache(maxsize=1)
+def _missing(applied: frozenset[tuple[str, str]]) -> int:
+    """How many, with these applied. Planning takes long on a site with many, and delays all."""
     executor = MigrationExecutor(connection)
-    if missing := executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        raise NotReady(f"{len(missing)} to be applied: manage.py migrate")
+    return len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
 
 
 async def _echo() -> None:
@@ -117,17 +139,18 @@ async def _listen(layer: Any, event: dict[str, str], heard: asyncio.Event) -> No
 
 
 async def _hang_up(layer: Any, listener: asyncio.Task[None]) -> None:
-    if listener.done():  # it failed, and its channel is there all the same, subscribed to nothing
+    if listener.done() and listener.exception():
+        # Its channel is there all the same, subscribed to nothing.
         listener = asyncio.create_task(layer.receive(ECHO))
         await asyncio.sleep(0)
     listener.cancel()
-    await asyncio.wait({listener})
+    await asyncio.gather(listener, return_exceptions=True)
 
 
 PARTS = {
-    "database": Part(lambda: _alone(_query)),
-    "migrations": Part(lambda: _alone(_compare_migrations)),
-    "channel_layer": Part(_echo),
+    "database": Part("database", lambda: _alone(_query)),
+    "migrations": Part("migrations", lambda: _alone(_compare_migrations)),
+    "channel_layer": Part("channel_layer", _echo),
 }
 
 
@@ -146,4 +169,6 @@ async def readyz(request: HttpRequest) -> HttpResponse:
     """200 if everything works, otherwise 503; either way a word about each part."""
     answers = await asyncio.gather(*(part.answer() for part in PARTS.values()))
     words = dict(zip(PARTS, answers, strict=True))
-    return JsonResponse(words, status=200 if set(answers) == {FINE} else 503)
+    response = JsonResponse(words, status=200 if set(answers) == {FINE} else 503)
+    response._has_been_logged = True  # type: ignore[attr-defined]  # or Django logs each 503
+    return response

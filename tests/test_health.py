@@ -1,7 +1,9 @@
 """Whether the process lives, and whether it can do its work: told soon, and in plain words."""
 
 import asyncio
+import gc
 import json
+import re
 import threading
 import time
 from contextlib import contextmanager
@@ -13,12 +15,23 @@ from channels.layers import InMemoryChannelLayer, get_channel_layer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.recorder import MigrationRecorder
 from django.test import AsyncRequestFactory
 
 from chat import health
 from tests.stacks import Valkey
 
 FINE = {"database": "ok", "migrations": "ok", "channel_layer": "ok"}
+
+
+@pytest.fixture(autouse=True)
+def well(monkeypatch):
+    """Whatever an earlier test left broken is forgotten."""
+    for part in health.PARTS.values():
+        monkeypatch.setattr(part, "_told", health.FINE)
+    health._missing.cache_clear()
+    yield
+    health._missing.cache_clear()
 
 
 async def ask():
@@ -72,6 +85,20 @@ async def test_missing_migrations_are_counted(transactional_db):
     assert words["migrations"] == "2 to be applied: manage.py migrate"
 
 
+async def test_as_long_as_nothing_is_applied_nothing_is_planned(transactional_db):
+    with patch.object(MigrationExecutor, "migration_plan", return_value=[]) as plan:
+        for _ in range(3):
+            assert await ask() == (200, FINE)
+    assert plan.call_count == 1
+
+
+async def test_what_is_no_longer_applied_is_missed(transactional_db):
+    """As after an older backup was restored."""
+    assert await ask() == (200, FINE)
+    with patch.object(MigrationRecorder, "applied_migrations", return_value={}):
+        assert (await ask())[1]["migrations"].endswith("to be applied: manage.py migrate")
+
+
 async def test_a_layer_that_refuses_is_told_in_words_of_ours(transactional_db):
     with patch.object(get_channel_layer(), "send", failing()):
         assert await ask() == (503, {**FINE, "channel_layer": health.SILENT})
@@ -117,6 +144,36 @@ async def test_an_echo_of_another_question_does_not_count(transactional_db, monk
 
 async def swallow(*_):
     pass
+
+
+# In the log
+
+
+async def test_what_is_wrong_is_logged_once_and_once_when_it_is_over(caplog):
+    refused, missing = OSError("refused"), health.NotReady("2 to be applied")
+    found = iter([None, refused, refused, refused, None, None, missing, missing, refused, None])
+
+    async def find():
+        if error := next(found):
+            raise error
+
+    part = health.Part("part", find)
+    for _ in range(10):
+        await part.answer()
+    assert [record.getMessage() for record in caplog.records] == [
+        "Not ready: part does not answer (OSError: refused)",
+        "Ready again: part",
+        "Not ready: part 2 to be applied",
+        "Not ready: part does not answer (OSError: refused)",
+        "Ready again: part",
+    ]
+
+
+def test_django_does_not_log_each_answer(client, transactional_db, caplog):
+    with patch.object(get_channel_layer(), "send", failing()):
+        for _ in range(3):
+            assert client.get("/readyz").status_code == 503
+    assert "django.request" not in [record.name for record in caplog.records]
 
 
 # However long it hangs, and however many ask
@@ -166,7 +223,7 @@ async def test_however_many_ask_there_is_one_question(transactional_db):
         asked += 1
         await asyncio.sleep(0.05)
 
-    part = health.Part(count)
+    part = health.Part("count", count)
     assert await asyncio.gather(*(part.answer() for _ in range(50))) == [health.FINE] * 50
     assert asked == 1
     assert await part.answer() == health.FINE
@@ -175,7 +232,7 @@ async def test_however_many_ask_there_is_one_question(transactional_db):
 
 async def test_who_loses_patience_leaves_the_question_to_the_others():
     go_on = asyncio.Event()
-    part = health.Part(go_on.wait)
+    part = health.Part("go_on", go_on.wait)
     impatient = asyncio.create_task(part.answer())
     patient = asyncio.create_task(part.answer())
     await asyncio.sleep(0)
@@ -268,15 +325,19 @@ async def test_a_redis_that_is_away_is_told_and_found_again_when_it_is_back(valk
     assert redis_layer.channels == {}
 
 
-async def test_a_redis_that_is_away_from_the_start_is_told_and_found(valkey, redis_layer):
+async def test_a_redis_that_is_away_from_the_start_is_told_and_found(valkey, redis_layer, caplog):
     await asyncio.to_thread(valkey.stop)
     try:
-        for _ in range(2):
+        for _ in range(3):
             assert await layer_says() == health.SILENT
             await still_asking(health.PARTS["channel_layer"])
     finally:
         await asyncio.to_thread(valkey.start)
     await recovers()
+    gc.collect()  # of what nobody looked at, Python complains when it forgets it
+    [lost, back] = [record.getMessage() for record in caplog.records]
+    assert re.fullmatch(r"Not ready: channel_layer does not answer \(\w*Error: .+\)", lost)
+    assert back == "Ready again: channel_layer"
 
 
 async def test_a_redis_that_hangs_holds_nobody_up(valkey, redis_layer):
