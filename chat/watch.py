@@ -9,7 +9,7 @@ import logging
 import random
 import time
 from collections.abc import Collection, Mapping
-from typing import Self
+from typing import Any, Self
 
 from . import conf, frames, rooms
 from .authentication import Identity, identify
@@ -73,12 +73,13 @@ class Watch:
         # While the pulse is taken, they may grow.
         heads, stored = switchboard.heads(), switchboard.stored()
         credentials = {socket.identity.credential for socket in switchboard.sockets()}
-        user_ids = [here.pk for here in users.values()]
+        shown = {here.pk: here.shown for here in users.values()}
         began = time.monotonic()
-        now = await self._threads.query(pulse, list(heads), user_ids, credentials)
+        now = await self._threads.query(pulse, list(heads), list(shown), credentials)
         if time.monotonic() - began > BLIND_AFTER:
             return  # it may be as old as that, and blind we are anyway
-        if self._epoch not in (None, now.epoch) or _went_back(stored, now.heads):
+        went_back = _went_back(stored, now.heads) or _went_back(shown, now.versions)
+        if self._epoch not in (None, now.epoch) or went_back:
             self._start_afresh(now.epoch)
             return
         self._epoch = now.epoch
@@ -179,8 +180,8 @@ class Watch:
                 socket.tell(frames.Heartbeat())
 
 
-def _went_back(ours: Mapping[str, int], theirs: Mapping[str, int]) -> bool:
-    return any(theirs.get(room_id, head) < head for room_id, head in ours.items())
+def _went_back(ours: Mapping[Any, int], theirs: Mapping[Any, int]) -> bool:
+    return any(theirs.get(key, number) < number for key, number in ours.items())
 
 
 def _look_up(

@@ -7,10 +7,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db.models import F
 from django.test import override_settings
 
 from chat import conf, messaging, pulse, rooms
-from chat.models import Message, Room
+from chat.models import Access, Membership, Message, Room
 from tests.client import Client, state
 from tests.conversation import say, say_much, seat_of
 from tests.failures import meanwhile, until, unwritable_database
@@ -235,6 +236,24 @@ def restore_a_backup(room: Room) -> None:
     """The database is as it was before the last message."""
     Message.objects.filter(room=room, seq=2).delete()
     Room.objects.filter(pk=room.pk).update(seq=1, rev=1)
+
+
+async def test_access_that_went_back_sends_everybody_away_to_start_afresh(
+    impatient, application, worker, tokens, alice, bob
+):
+    async with browser(application, tokens["bob"]) as page:
+        room = await meanwhile(rooms.create, alice, "Secret", members=[bob])
+        await page.until(lambda: room.pk in page.client.rooms)
+        await until(lambda: all(u.shown == u.version for u in worker.switchboard.users.values()))
+
+        def fail_over():  # to a standby that did not get to know of the new room's members
+            Membership.objects.filter(room=room, user=bob).delete()
+            Access.objects.filter(pk=bob.pk).update(version=F("version") - 1)
+
+        await meanwhile(fail_over)
+        assert (await page.says_goodbye())["code"] == 4012
+    async with browser(application, tokens["bob"]) as page:
+        assert room.pk not in page.client.rooms
 
 
 async def test_edits_and_deletions_while_away_are_seen(application, tokens, alice, kitchen):
