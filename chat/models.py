@@ -6,7 +6,7 @@ holes.
 """
 
 import secrets
-from datetime import datetime
+from datetime import timedelta
 from typing import ClassVar
 
 from django.conf import settings
@@ -62,8 +62,6 @@ class Room(models.Model):
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
-    now: datetime  # the database's time, where the room was read to be written to
-
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["pair"], name="one_direct_room_per_pair"),
@@ -101,7 +99,7 @@ class Membership(models.Model):
     muted_until = models.DateTimeField(null=True, blank=True)
     joined_at = models.DateTimeField(auto_now_add=True)
 
-    banned_until: datetime | None  # the user, where the membership was read to allow a change
+    muted_for: timedelta | None  # from now on, where the membership was read to be shown
     head: int  # rev or seq of the room, where the membership was read to move a cursor
     moved: bool  # whether it did
 

@@ -110,7 +110,7 @@ class Presence:
     async def _look(self) -> None:
         """Read the lists of those workers whose list has changed, and tell who came or went."""
         switchboard = self._switchboard
-        if self._has_other_cares or not (switchboard.users or self._users):
+        if self._has_other_cares or not (switchboard.users or self.online):
             return
         versions = await switchboard.read(leases.versions)
         if not self._versions.keys() <= versions.keys():  # one has ended, or died

@@ -5,6 +5,7 @@ worker compares it each second, so nobody who calls these functions has to tell 
 Locks are taken in this order: rooms, memberships, access; each in the order of its keys.
 """
 
+import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ class Seat:
     members: int
     fellows: tuple[Fellow, ...]  # of a small room all, with oneself; of a large one nobody
     peer: str | None  # username of the other one in a direct room, or one's own
+    muted_until: float  # by this process's monotonic clock
 
     @property
     def room(self) -> Room:
@@ -58,7 +60,7 @@ class Seat:
 
     @property
     def may_write(self) -> bool:
-        """As far as the role goes; mutes and bans are looked at when something is posted."""
+        """As far as the role goes."""
         return self.room.kind != Room.Kind.FEED or self.membership.role in MANAGERS
 
     @property
@@ -117,7 +119,8 @@ def standing(user_id: UserKey, room_ids: Collection[str] | None = None) -> Stand
     mine = Membership.objects.filter(user_id=user_id).select_related("room").order_by("room_id")
     if room_ids is not None:
         mine = mine.filter(room_id__in=room_ids)
-    memberships = list(mine)
+    muted_for = F("muted_until") - Now()
+    memberships = list(mine.annotate(muted_for=muted_for))  # type: ignore[no-redef]
     members = _count_members([m.room_id for m in memberships])
     fellows_of = fellows([room_id for room_id, n in members.items() if n <= conf.SMALL_ROOM])
     return Standing(
@@ -136,7 +139,9 @@ def _seat_of(membership: Membership, members: int, fellows: Sequence[Fellow]) ->
     if membership.room.kind == Room.Kind.DIRECT:
         others_first = sorted(fellows, key=lambda f: f.user_id == membership.user_id)
         peer = next((fellow.username for fellow in others_first), None)
-    return Seat(membership, members, tuple(fellows), peer)
+    muted_for = membership.muted_for
+    muted_until = time.monotonic() + muted_for.total_seconds() if muted_for else 0
+    return Seat(membership, members, tuple(fellows), peer, muted_until)
 
 
 def seat(user_id: UserKey, room_id: str) -> Seat:

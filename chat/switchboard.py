@@ -19,7 +19,7 @@ from .announcements import Announcement, Announcer, Batch, Relay
 from .archive import NEVER, Cursor, Page
 from .complaints import Nuisance
 from .database import DatabaseThreads
-from .errors import ChatError, Forbidden, NotFound
+from .errors import ChatError, Forbidden, Muted, NotFound
 from .models import Message
 from .rooms import Fellow, Seat, Standing, UserKey
 from .sockets import CloseCode, Socket
@@ -226,14 +226,18 @@ class Switchboard:
         )
 
     def typing(self, socket: Socket, room_id: str) -> None:
-        """Tell the others in a small room that somebody writes there; NotFound."""
+        """Tell the others in a small room who writes there; NotFound, Forbidden, Muted."""
         if (seat := socket.seats.get(room_id)) is None:
             raise NotFound
         if not seat.may_write:
             raise Forbidden
         now = time.monotonic()
+        if (muted := seat.muted_until - now) > 0:
+            raise Muted(retry_after_ms=int(muted * 1_000))
         typed_at = self.users[socket.user_key].typed_at
-        if self.is_busy or not seat.is_small or now - typed_at.get(room_id, 0) < TYPING_EVERY:
+        if self.is_busy or self.is_blind or not seat.is_small:
+            return
+        if now - typed_at.get(room_id, 0) < TYPING_EVERY:
             return
         typed_at[room_id] = now
         frame = frames.SomebodyTypes(room=room_id, user=socket.username)

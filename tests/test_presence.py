@@ -1,14 +1,15 @@
 """Who is online and who is typing, as people see it, over all workers."""
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from django.db import OperationalError
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from chat import conf, leases, presence, rooms
-from chat.models import Connection, Lease
+from chat.models import Connection, Lease, Membership
 from chat.worker import Worker
 from tests.conftest import serve, token, user
 from tests.conversation import crowd
@@ -49,10 +50,12 @@ async def test_whoever_comes_is_told_who_is_there(tokens, application, kitchen, 
             assert "last_seen" not in room
 
 
-async def test_whoever_comes_is_told_when_the_others_were_last_seen(tokens, application, kitchen):
+async def test_whoever_comes_is_told_when_the_others_were_last_seen(
+    tokens, application, kitchen, worker
+):
     async with browser(application, tokens["bob"]) as bob, browser(application, tokens["alice"]):
         await bob.until(lambda: heard(bob, "alice"))
-    await until_nobody_is_connected()
+    await until(lambda: not worker.presence.online)
     async with browser(application, tokens["alice"]) as alice:
         room = alice.client.rooms[kitchen.pk]
         assert room["online"] == ["alice"]
@@ -319,6 +322,44 @@ async def test_whoever_may_not_write_does_not_type_either(transactional_db, appl
         await writing.send({"type": "typing", "room": news.pk})
         await reading.until(lambda: types(reading) == [(news.pk, "owner")])
         assert types(writing) == []
+
+
+async def test_whoever_is_muted_does_not_type_either(tokens, application, bob, kitchen):
+    def mute(minutes):
+        until = timezone.now() + timedelta(minutes=minutes)
+        Membership.objects.filter(room=kitchen, user=bob).update(muted_until=until)
+
+    for minutes, seen in ((1, []), (-1, [(kitchen.pk, "bob")])):
+        await meanwhile(mute, minutes)
+        async with (
+            browser(application, tokens["alice"]) as alice,
+            browser(application, tokens["bob"]) as page,
+        ):
+            await page.send({"type": "typing", "room": kitchen.pk})
+            await page.ask("ping")
+            await alice.ask("ping")
+            assert types(alice) == seen
+            refused = page.of_type("error")
+            assert [error["code"] for error in refused] == ([] if seen else ["muted"])
+            assert all(0 < error["retry_after_ms"] <= 60_000 for error in refused)
+
+
+async def test_whoever_cannot_be_checked_types_into_nothing(
+    tokens, application, elsewhere, worker, kitchen
+):
+    async with (
+        browser(application, tokens["alice"]) as alice,
+        browser(application, tokens["alice"]) as her_phone,
+        browser(elsewhere, tokens["bob"]) as bob,
+    ):
+        with unseen_database():
+            worker.switchboard.go_blind()
+            await alice.send({"type": "typing", "room": kitchen.pk})
+            await alice.ask("ping")
+        await until(lambda: not worker.switchboard.is_blind)
+        await her_phone.send({"type": "typing", "room": alice.room("Lobby")})
+        await bob.until(lambda: types(bob))
+        assert types(bob) == [(alice.room("Lobby"), "alice")]
 
 
 async def test_nobody_types_in_a_large_room(tokens, application, kitchen):
