@@ -94,18 +94,21 @@ class Worker:
 
     async def open_direct(self, user: AbstractBaseUser, name: str) -> Seat:
         """The user's seat in the direct room with somebody; the user's sockets have it by then."""
+        self._check_rate(user)
         seat = await self.journal.run(_open_direct, user, name)
         await self._show_change(user, seat)
         return seat
 
     async def join(self, user: AbstractBaseUser, room_id: str) -> Seat:
         """The user's seat in a room; the user's sockets have it by then."""
+        self._check_rate(user)
         seat = await self.journal.run(_join, user, room_id)
         await self._show_change(user, seat)
         return seat
 
     async def leave(self, user: AbstractBaseUser, room_id: str) -> None:
         """Out of the room; the user's sockets show nothing of it any more."""
+        self._check_rate(user)
         seat = await self.journal.run(_leave, user, room_id)
         await self._show_change(user, seat)
 
