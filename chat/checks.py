@@ -42,18 +42,17 @@ REDIS_LAYER = "channels_redis.pubsub.RedisPubSubChannelLayer"
 
 
 def insist() -> None:
-    """Before anybody connects: log what is doubtful; exit with a line for whatever is wrong.
+    """Before anybody connects: exit with a line for whatever is wrong, or log what is doubtful.
 
     Wrong is what `manage.py check` calls an error, and with DEBUG off whatever is critical.
     """
     found = [(message, message.level >= CRITICAL) for message in check_deployment()]
     found += [(message, message.is_serious()) for message in check_settings()]
     audible = [(message, wrong) for message, wrong in found if not message.is_silenced()]
-    for message, wrong in audible:
-        if not wrong:
-            logger.log(message.level, _line(message))
     if refusals := [_line(message) for message, wrong in audible if wrong]:
         sys.exit("\n".join(refusals))
+    for message, _ in audible:
+        logger.log(message.level, _line(message))
 
 
 def _line(message: CheckMessage) -> str:

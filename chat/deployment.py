@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from django.apps import apps
 from django.conf import settings
+from django.contrib.staticfiles.storage import ManifestFilesMixin, staticfiles_storage
 from django.core.checks import CheckMessage, Critical, Error, Warning
 from django.db import connection
 from django.http.request import validate_host
@@ -17,6 +19,7 @@ from . import origins
 
 KEY_CHARS = 50
 KEY_DIFFERENT_CHARS = 5
+STATIC_FILE = "chat/base.css"  # one that the chat's pages name
 NEW_KEY = "python -c 'import secrets; print(secrets.token_urlsafe(50))'"
 
 
@@ -29,6 +32,7 @@ def dangers() -> Iterator[CheckMessage]:
         yield from _encryption()
         yield from _proxy()
         yield from _redis()
+        yield from _static_files()
 
 
 def is_loopback(host: str) -> bool:
@@ -163,3 +167,22 @@ def _redis_servers() -> Iterator[tuple[str, bool]]:
                 yield host, bool(entry.get("password"))
             case [str(host), *_]:
                 yield host, False
+
+
+def _static_files() -> Iterator[CheckMessage]:
+    if apps.is_installed("django.contrib.staticfiles") and not _have_names():
+        yield Error(
+            "The static files of this release are not collected: pages would fail with status 500.",
+            hint="Run manage.py collectstatic --no-input, and start the workers again.",
+            id="chat.E104",
+        )
+
+
+def _have_names() -> bool:
+    """Whether pages find what they name: some storages know only what has been collected."""
+    try:
+        if isinstance(staticfiles_storage, ManifestFilesMixin):
+            staticfiles_storage.stored_name(STATIC_FILE)
+    except Exception:  # any storage, any failure to read what it wrote down
+        return False
+    return True

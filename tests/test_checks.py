@@ -1,12 +1,15 @@
 """Settings with which the chat could not keep its promises are refused; doubtful ones are named."""
 
+import json
 import logging
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from channels.layers import InMemoryChannelLayer
 from django.core.checks import run_checks
+from django.core.management import call_command
 from django.db import connections
 
 from chat import checks, conf
@@ -416,6 +419,49 @@ def test_a_redis_for_everybody_is_doubtful(production, redis_at, entry):
     assert dangers() == ["chat.W104"]
 
 
+@pytest.fixture
+def hashed(production, settings, tmp_path):
+    """Static files are named by their content, as this project's production does it."""
+    settings.STATIC_ROOT = tmp_path / "static"
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "staticfiles": {"BACKEND": "project.storage.HashedFiles"},
+    }
+
+
+def test_pages_whose_static_files_were_not_collected_are_an_error(hashed, settings):
+    assert dangers() == ["chat.E104"]
+    call_command("collectstatic", interactive=False, verbosity=0)
+    settings.STATIC_ROOT = Path(settings.STATIC_ROOT)  # the storage is made anew
+    assert dangers() == []
+
+
+def test_static_files_of_before_the_chat_was_there_are_an_error(hashed, settings):
+    settings.STATIC_ROOT.mkdir()
+    manifest = {"version": "1.1", "paths": {"site.css": "site.0123456789ab.css"}}
+    (settings.STATIC_ROOT / "staticfiles.json").write_text(json.dumps(manifest))
+    assert dangers() == ["chat.E104"]
+
+
+@pytest.mark.parametrize("manifest", ["", "{}", "no", '{"version": "7"}'])
+def test_static_files_whose_list_is_damaged_are_an_error(hashed, settings, manifest):
+    settings.STATIC_ROOT.mkdir()
+    (settings.STATIC_ROOT / "staticfiles.json").write_text(manifest)
+    assert dangers() == ["chat.E104"]
+
+
+def test_static_files_that_have_nowhere_to_be_are_an_error(hashed, settings):
+    settings.STATIC_ROOT = None
+    assert dangers() == ["chat.E104"]
+
+
+def test_a_site_that_serves_no_static_files_or_others_hears_nothing_of_them(hashed, settings):
+    settings.INSTALLED_APPS = [
+        app for app in settings.INSTALLED_APPS if app != "django.contrib.staticfiles"
+    ]
+    assert dangers() == []
+
+
 def test_whoever_develops_hears_nothing_of_that(settings, sqlite, redis_at):
     settings.DEBUG = True
     redis_at("redis://127.0.0.1:6379")
@@ -493,6 +539,12 @@ def test_what_is_doubtful_is_logged_in_one_line_each(production, settings, postg
     assert error.getMessage().endswith("(chat.E101)")
     assert warning.levelno == logging.WARNING
     assert warning.getMessage().endswith("(chat.W005)")
+
+
+def test_a_server_starts_without_static_files_and_says_how_to_collect_them(hashed, caplog):
+    insist()
+    [line] = caplog.messages
+    assert "manage.py collectstatic" in line
 
 
 def test_what_an_operator_has_silenced_ends_nothing(production, settings):
