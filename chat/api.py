@@ -8,11 +8,10 @@ neither the others nor the event loop with its sockets, whose connections to the
 those of the requests either.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from functools import wraps
 from threading import Lock
-from typing import Annotated, Any, Literal, NoReturn, cast
+from typing import Annotated, Any, Literal, cast
 from uuid import UUID
 
 import msgspec
@@ -71,19 +70,10 @@ class JSONBody(Parser):
         if request.content_type != "application/json":
             raise UnsupportedType
         try:
-            value = json.loads(request.body.decode(), parse_constant=_refuse_constant)
-            json.dumps(value, ensure_ascii=False).encode()
-        except UnicodeEncodeError:  # a lone surrogate
-            raise InvalidText from None
-        except (ValueError, RecursionError):
+            text = request.body.decode()
+        except UnicodeDecodeError:
             raise BadJSON from None
-        if not isinstance(value, dict):
-            raise BadFrame("The body is not a JSON object.")
-        return value
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(name)
+        return frames.json_object(text)
 
 
 def _storable(text: str) -> str:

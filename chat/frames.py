@@ -7,7 +7,7 @@ A WebSocket message carries one or more frames, one JSON object per line. Whatev
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 from uuid import UUID
 
 import msgspec
@@ -130,19 +130,24 @@ def parse(line: str) -> Request:
 
 
 def _explain(line: str, error: Exception) -> NoReturn:
+    kind = json_object(line).get("type")
+    if isinstance(kind, str) and kind not in _types:
+        raise UnknownType
+    raise BadFrame(f"{error}.") from None
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """What a client wrote; BadJSON or BadFrame if it is none, InvalidText if it holds no text."""
     try:
-        value = json.loads(line, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_constant=_refuse_constant)
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:  # a lone surrogate
         raise InvalidText from None
     except (ValueError, RecursionError):
         raise BadJSON from None
     if not isinstance(value, dict):
-        raise BadFrame("A frame is a JSON object.")
-    kind = value.get("type")
-    if isinstance(kind, str) and kind not in _types:
-        raise UnknownType
-    raise BadFrame(f"{error}.") from None
+        raise BadFrame("Expected a JSON object.")
+    return value
 
 
 def _refuse_constant(name: str) -> NoReturn:
