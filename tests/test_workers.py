@@ -350,12 +350,13 @@ REDIS: dict[str, Fault] = {
 @pytest.mark.parametrize("fault", REDIS.values(), ids=REDIS)
 async def test_people_on_two_workers_talk_on_while_redis_is(site: Site, fault: Fault):
     async with talk(site, rooms=APART) as people, fault(site):
-        for _ in range(5):
-            await people.hear_each_other()
+        before = len(people.waits)
+        late = [await people.hear_each_other() for _ in range(5)]
+        waits = people.waits[before:]
     assert not people.refused
-    # Not all: the machine may be busy. But whoever waited for Redis waited for two seconds.
-    assert median(people.waits) < 1
-    assert median(people.lateness()) < 2
+    # Not the worst: the machine may be busy. But whoever waits for Redis waits for two seconds.
+    assert median(waits) < 1
+    assert median(late) < 2
 
 
 DATABASE: dict[str, Fault] = {
