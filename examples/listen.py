@@ -27,7 +27,10 @@ def main():
     parser.add_argument("--ticket", action="store_true", help="connect by ticket, not by header")
     options = parser.parse_args()
     body = {"username": options.user, "password": os.environ.get("ROOST_PASSWORD", "")}
-    token = os.environ.get("ROOST_TOKEN") or ask(f"{options.site}/api/token", body)["token"]
+    try:
+        token = os.environ.get("ROOST_TOKEN") or ask(f"{options.site}/api/token", body)["token"]
+    except OSError as error:  # HTTPError is one
+        sys.exit(f"No token from {options.site}: {error}")
     with suppress(KeyboardInterrupt):
         asyncio.run(listen(options.site, token, options.ticket))
 

@@ -158,6 +158,26 @@ def test_whoever_is_not_let_in_does_not_try_for_ever(server, how):
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        (["--site", "http://127.0.0.1:1"], "refused"),
+        ([], "401"),
+    ],
+)
+def test_whoever_gets_no_token_is_told_why_in_one_line(server, more, why):
+    process = subprocess.run(
+        [sys.executable, EXAMPLES / "listen.py", "bob", "--site", site(server), *more],
+        env=environment(ROOST_PASSWORD="wrong"),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    [line] = process.stderr.splitlines()
+    assert process.returncode == 1
+    assert why in line
+
+
 def test_the_commands_in_the_document_do_what_it_says(server, tmp_path):
     """In one shell, one after the other. What the programs that listen print, other tests hold."""
     blocks = re.findall(r"^```sh\n(.*?)^```", API.read_text(), re.M | re.S)
