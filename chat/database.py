@@ -19,6 +19,7 @@ from django.db import (
     Error,
     IntegrityError,
     InterfaceError,
+    InternalError,
     OperationalError,
     connection,
     connections,
@@ -144,7 +145,7 @@ def is_outage(error: Error) -> bool:
     """Whether the database is away, locked or full, rather than not what our code takes it for."""
     if getattr(error.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
         return False  # "no such table"
-    return isinstance(error, OperationalError | InterfaceError)
+    return isinstance(error, OperationalError | InterfaceError | InternalError)
 
 
 def as_chat_error(error: Error) -> ChatError:

@@ -12,7 +12,7 @@ from . import conf, frames, rooms, serializers
 from .announcements import Batch
 from .archive import NEVER, Cursor, Page
 from .authentication import Identity
-from .errors import BadFrame, ChatError, RateLimited, Unavailable
+from .errors import BadFrame, ChatError, RateLimited
 from .limits import Strikes
 from .messaging import Draft, Posted
 from .rooms import Seat
@@ -231,9 +231,9 @@ class FrameSocket(Socket):
     async def _look(self, request: frames.Look) -> None:
         user_id = self.identity.user.pk
         switchboard = self._worker.switchboard
+        switchboard.insist_on_sight()
         line = await switchboard.read(serializers.history_line, user_id, request)
-        if switchboard.is_blind:  # too late: it cannot be checked any more
-            raise Unavailable(retry_after_ms=1_000)
+        switchboard.insist_on_sight()  # what was read before cannot be checked any more
         self.hand(line)
 
 

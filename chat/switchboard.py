@@ -19,7 +19,7 @@ from .announcements import Announcement, Announcer, Batch, Relay
 from .archive import NEVER, Cursor, Page
 from .complaints import Nuisance
 from .database import DatabaseThreads
-from .errors import ChatError, Forbidden, Muted, NotFound
+from .errors import ChatError, Forbidden, Muted, NotFound, Unavailable
 from .models import Message
 from .rooms import Fellow, Seat, Standing, UserKey
 from .sockets import CloseCode, Socket
@@ -501,6 +501,11 @@ class Switchboard:
     @property
     def is_blind(self) -> bool:
         return not self._sighted.is_set()
+
+    def insist_on_sight(self) -> None:
+        """Unavailable while nothing may be shown."""
+        if self.is_blind:
+            raise Unavailable(retry_after_ms=1_000)
 
     def reseat(self, socket: Socket, standing: Standing) -> None:
         """Let a socket leave and join rooms until it is where its user may be."""

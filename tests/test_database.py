@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
@@ -10,10 +11,12 @@ import pytest
 from django.db import (
     Error,
     IntegrityError,
+    InternalError,
     OperationalError,
     ProgrammingError,
     connection,
     connections,
+    transaction,
 )
 from psycopg_pool import PoolTimeout
 
@@ -115,7 +118,11 @@ async def test_only_what_may_work_the_next_time_is_called_unavailable(threads, c
     def fail(error: Error) -> None:
         raise error
 
-    for error in (OperationalError("locked"), IntegrityError("the sender has been deleted")):
+    for error in (
+        OperationalError("locked"),
+        IntegrityError("the sender has been deleted"),
+        InternalError("the transaction was ended after it had stood still"),
+    ):
         with pytest.raises(Unavailable):
             await threads.query(fail, error)
     monkeypatch.setattr(database._mistaken, "_told_at", None)
@@ -171,3 +178,27 @@ async def test_nothing_may_hang_longer_than_a_client_waits(threads):
         assert limits_there["idle_in_transaction_session_timeout"] == "10s"
         assert limits_there["connect_timeout"] == "5"
         assert limits_there["tcp_user_timeout"] == "9000"
+
+
+@postgresql_only
+async def test_a_transaction_that_stood_still_and_was_ended_is_an_outage(threads):
+    def stand_still() -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 50")
+            time.sleep(0.5)
+            cursor.execute("SELECT 1")
+
+    with pytest.raises(Unavailable):
+        await threads.query(stand_still)
+    assert await threads.query(Room.objects.count) == 0
+
+
+@postgresql_only
+async def test_a_database_that_may_only_be_read_is_an_outage(threads):
+    def write() -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION READ ONLY")
+            Room.objects.create(name="Tea")
+
+    with pytest.raises(Unavailable):
+        await threads.query(write)
