@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 import pytest
@@ -35,6 +36,7 @@ from chat.worker import Worker
 from tests.checker import findings
 from tests.client import Frame
 from tests.conftest import serve, token, user
+from tests.failures import until
 from tests.fake_browser import ASGIWire, Browser
 from tests.history import (
     Admitted,
@@ -388,19 +390,22 @@ class Chat(RuleBasedStateMachine):
             rooms.leave(self.people[name], self.kitchen.pk)
         else:
             rooms.remove(self.people["alice"], self.kitchen.pk, self.people[name])
-        self.run(self.all_told(name))
+        self.run(self.all_told(name, Access.objects.get(user=self.people[name])))
         self.record(Barred(name, self.kitchen.pk))
 
     def belongs(self, name: str) -> bool:
         return self.kitchen.memberships.filter(user=self.people[name]).exists()
 
-    async def all_told(self, name: str) -> None:
+    async def all_told(self, name: str, access: Access) -> None:
         """Wait until the user's devices know that they are out, with no word from the layer."""
         for device in self.devices.values():
             if device.user == name and device.page is not None:
                 await self.care(device)
-                client = device.client
-                await device.page.until(lambda c=client: self.kitchen.pk not in c.rooms, PATIENCE)
+                page, users = device.page, self.workers[device.worker].switchboard.users
+                await page.until(partial(page.of_type, "welcome"), PATIENCE)
+                await until(lambda here=users[str(access.pk)]: here.version >= access.version)
+                await page.ask("ping")  # behind what they were told until then
+                assert self.kitchen.pk not in device.client.rooms
 
     # Carelessness, and trouble
 
