@@ -1,4 +1,4 @@
-"""How fast Roost is on this machine: `make bench`. Less than four minutes, on databases of its own.
+"""How fast Roost is on this machine: `make bench`. About six minutes, on databases of its own.
 
 Only ratios within one run carry over to another machine. Every delivery is counted, the order is
 checked, and what was acknowledged is counted in the database: a number for a chat that loses

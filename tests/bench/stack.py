@@ -61,7 +61,7 @@ def production(home: Path) -> Iterator[Stack]:
 def _prepared(env: dict[str, str]) -> dict[str, str]:
     """As in production: with DEBUG on, Django remembers thousands of queries."""
     secret = {"SECRET_KEY": secrets.token_hex(32), "ALLOWED_HOSTS": "127.0.0.1"}
-    env = env | secret | {"DEBUG": "0", "LOG_LEVEL": "ERROR"}
+    env = env | secret | {"DEBUG": "0", "LOG_LEVEL": "CRITICAL"}
     manage(env, "migrate", "--verbosity", "0")
     return env
 
