@@ -8,7 +8,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol, Self
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -182,10 +182,8 @@ class NetworkWire:
         return self._socket
 
     async def send(self, message: str | bytes) -> None:
-        try:
+        with suppress(ConnectionClosed):  # as in a browser: what was said before is to be read
             await self.socket.send(message)
-        except ConnectionClosed as error:
-            raise _closed(error) from error
 
     async def receive(self) -> str:
         try:
