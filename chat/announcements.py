@@ -85,10 +85,7 @@ class Batch(msgspec.Struct, frozen=True, array_like=True, dict=True):
         return Batch(self.room_id, after, upto, self.told(after, upto))
 
 
-Relayed = frames.Receipt | frames.SomebodyTypes  # what is passed on, and not stored
-
-
-class Relay(msgspec.Struct, frozen=True, array_like=True, dict=True):
+class Relay(msgspec.Struct, frozen=True, array_like=True):
     """An encoded frame that is not stored, for a room, or for some of its users."""
 
     room_id: str
@@ -100,13 +97,10 @@ class Relay(msgspec.Struct, frozen=True, array_like=True, dict=True):
     def is_sound(self) -> bool:
         """Whether it is a frame that workers relay, whoever wrote it."""
         try:
-            return self.frame.room == self.room_id and _is_one_line(self.line)
+            frame = _decode_relayed(self.line)
         except msgspec.DecodeError:
             return False
-
-    @cached_property
-    def frame(self) -> Relayed:
-        return _decode_relayed(self.line)
+        return frame.room == self.room_id and _is_one_line(self.line)
 
 
 class Announcement(msgspec.Struct, frozen=True, array_like=True):
@@ -245,4 +239,4 @@ def _is_one_line(line: bytes) -> bool:
 
 
 _decode = msgspec.msgpack.Decoder(Announcement).decode
-_decode_relayed: Callable[[bytes], Relayed] = msgspec.json.Decoder(Relayed).decode
+_decode_relayed = msgspec.json.Decoder(frames.Receipt | frames.SomebodyTypes).decode

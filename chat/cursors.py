@@ -5,7 +5,6 @@ second. Reads are written at once; while some are being written, the next ones c
 """
 
 import asyncio
-import itertools
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
@@ -23,8 +22,6 @@ from .tasks import Tasks
 logger = logging.getLogger(__name__)
 
 WRITE_EVERY = 1.0  # seconds
-LOOK_EVERY = 2.0  # seconds, for receipts that got lost
-LOOKS_SPARED = 4  # out of five, as long as other workers are heard
 
 
 class Delivery(NamedTuple):
@@ -58,7 +55,6 @@ class Cursors:
     async def __aenter__(self) -> Self:
         self._tasks.start(self._write_deliveries_forever())
         self._tasks.start(self._write_readings_forever())
-        self._tasks.start(self._look_forever())
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -142,19 +138,6 @@ class Cursors:
             else:
                 _settle(reading.asker, None)
         return left
-
-    async def _look_forever(self) -> None:
-        """A receipt is announced once, and its numbers leave no gap: look whether one got lost."""
-        for look in itertools.count(1):
-            await asyncio.sleep(LOOK_EVERY)
-            if self._switchboard.is_heard and look % (LOOKS_SPARED + 1):
-                continue
-            try:
-                await self._switchboard.tell_receipts()
-            except ChatError:
-                pass  # has been logged, and is tried again
-            except Exception:
-                logger.exception("Cannot tell how far others got")
 
     def _show(
         self, memberships: Iterable[Membership], noted: Mapping[int, Delivery | Reading]

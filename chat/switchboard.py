@@ -14,14 +14,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ParamSpec, Self, TypeVar
 
-from . import archive, frames, rooms, serializers
+from . import archive, frames, serializers
 from .announcements import Announcement, Announcer, Batch, Relay
 from .archive import NEVER, Cursor, Page
 from .complaints import Nuisance
 from .database import DatabaseThreads
 from .errors import ChatError, Forbidden, Muted, NotFound, Unavailable
 from .models import Message
-from .rooms import Fellow, Seat, Standing, UserKey
+from .rooms import Seat, Standing, UserKey
 from .sockets import CloseCode, Socket
 from .tasks import Tasks
 
@@ -51,14 +51,6 @@ class RoomHere:
     early: dict[int, Batch] = field(default_factory=dict)  # announced before what they follow on
     recent: deque[Batch] = field(default_factory=deque)  # the last ones, up to the head
     recent_bytes: int = 0
-    # Of a small room: how far each member got and read, as far as all who are here were told.
-    receipts: dict[str, tuple[int, int]] = field(default_factory=dict)
-
-    def tell_receipt(self, username: str, delivered_rev: int, read_seq: int) -> bool:
-        """Note that it is told to all who are here; False if they know."""
-        known = self.receipts.get(username, (0, 0))
-        self.receipts[username] = max(known[0], delivered_rev), max(known[1], read_seq)
-        return self.receipts[username] != known
 
     def follow(self, batch: Batch) -> None:
         """The batch has been fanned out: it is the head now."""
@@ -127,7 +119,6 @@ class Switchboard:
         self._rooms: dict[str, RoomHere] = {}
         self._dirty: dict[str, int] = {}  # rooms to be healed, and up to where at least
         self._healer: asyncio.Task[None] | None = None
-        self._progress: dict[str, int] = {}  # of small rooms, when receipts were last looked for
         self._lies = Nuisance(logger, "Announced, but not stored")
         self._tasks = Tasks()
         self._sighted = asyncio.Event()
@@ -180,10 +171,7 @@ class Switchboard:
         room_id = seat.room.pk
         socket.seats[room_id] = seat
         socket.behind[room_id] = Cursor(seat.membership.delivered_rev)
-        here = self._rooms.setdefault(room_id, RoomHere())
-        if not here.sockets:  # whoever comes later knows no less
-            here.receipts = {f.username: (f.delivered_rev, f.read_seq) for f in seat.fellows}
-        here.sockets.add(socket)
+        self._rooms.setdefault(room_id, RoomHere()).sockets.add(socket)
 
     def _unseat(self, socket: Socket, room_id: str) -> None:
         socket.seats.pop(room_id, None)
@@ -262,11 +250,8 @@ class Switchboard:
     def _pass_on(self, relay: Relay) -> None:
         if self.is_blind:
             return
-        frame, room = relay.frame, self._rooms.get(relay.room_id)
         if relay.only is None:
             listeners = self.sockets(relay.room_id)
-            if room is not None and isinstance(frame, frames.Receipt):
-                room.tell_receipt(frame.user, frame.delivered_rev, frame.read_seq)
         else:
             here = self.users.get(relay.only)
             listeners = list(here.sockets) if here else []
@@ -523,38 +508,6 @@ class Switchboard:
             self._catch_up_soon(socket)
 
     # How far they got
-
-    @property
-    def is_heard(self) -> bool:
-        """Whether the other workers hear what is said here, and we them."""
-        return self._announcer.is_heard
-
-    async def tell_receipts(self) -> None:
-        """Tell what members got and read, as the database has it, to whom nobody told it."""
-        if self.is_blind or self.is_busy:
-            return
-        small = [
-            room_id
-            for room_id, here in self._rooms.items()
-            if next(iter(here.sockets)).seats[room_id].is_small
-        ]
-        progress = await self.read(rooms.progress, small) if small else {}
-        moved = [r for r, number in progress.items() if self._progress.get(r) != number]
-        self._progress = progress
-        for room_id, fellows in (await self.read(rooms.fellows, moved)).items() if moved else ():
-            for fellow in fellows:
-                self._tell_receipt_of(fellow, room_id)
-
-    def _tell_receipt_of(self, fellow: Fellow, room_id: str) -> None:
-        here = self._rooms.get(room_id)
-        if here and here.tell_receipt(fellow.username, fellow.delivered_rev, fellow.read_seq):
-            receipt = frames.Receipt(
-                room=room_id,
-                user=fellow.username,
-                delivered_rev=fellow.delivered_rev,
-                read_seq=fellow.read_seq,
-            )
-            self._pass_on(Relay(room_id, frames.encode(receipt)))
 
     def handed(self, socket: Socket, room_id: str) -> int:
         """The rev up to which this socket was shown the room."""
