@@ -9,6 +9,7 @@ import os
 import select
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -19,7 +20,6 @@ from django.db import (
     Error,
     IntegrityError,
     InterfaceError,
-    InternalError,
     OperationalError,
     connection,
     connections,
@@ -31,7 +31,10 @@ from .errors import ChatError, StorageFull, Unavailable
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 8.0  # seconds until whoever asks is told `unavailable`
+PATIENCE = 8.0  # seconds without any answer until whoever asks is told `unavailable`
+
+# A transaction that stood still was ended; a standby that we failed over to takes no writes yet.
+STATES_OF_OUTAGE = ("25P03", "25P04", "25006")
 
 _outage = Outage(logger, "The database", "nothing can be read or written", settles=2.0)
 _refused = Nuisance(logger, "The database refused something")
@@ -48,6 +51,7 @@ class DatabaseThreads:
     def __init__(self, name: str, size: int) -> None:
         self._threads = ThreadPoolExecutor(size, name, initializer=self._begin)
         self._connections: list[BaseDatabaseWrapper] = []
+        self._answered_at = 0.0  # when a query last succeeded
 
     def _begin(self) -> None:
         """Of each thread: its connection, not open yet, stays open for as long as the thread lives.
@@ -71,17 +75,25 @@ class DatabaseThreads:
     async def query(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the function; raises ChatError, also for what is wrong with the database.
 
-        When nobody waits for it any more, it may have begun and goes on, or is not begun.
+        Unavailable when nothing at all was answered for PATIENCE: to wait behind others is no
+        outage. What has not begun by then is not begun; what has, goes on.
         """
+        job = self.run(function, *args, **kwargs)
+        asked_at = time.monotonic()
         try:
-            async with asyncio.timeout(PATIENCE) as patience:
-                return await self.run(function, *args, **kwargs)
-        except TimeoutError:
-            if not patience.expired():
-                raise
-            raise Unavailable(retry_after_ms=1_000) from None
+            while not job.done():
+                patient_until = max(asked_at, self._answered_at) + PATIENCE
+                if (left := patient_until - time.monotonic()) <= 0:
+                    _outage.goes_on(TimeoutError(f"no answer for {PATIENCE:.0f} seconds"))
+                    raise Unavailable(retry_after_ms=1_000)
+                await asyncio.wait({job}, timeout=left)
+            answer = job.result()
         except Error as error:
             raise as_chat_error(error) from error
+        finally:
+            job.cancel()
+        self._answered_at = time.monotonic()
+        return answer
 
     async def close(self) -> None:
         """Wait for what runs; drop what has not begun. No connection stays open."""
@@ -111,7 +123,7 @@ def _run(job: Callable[[], R]) -> R:
 
 def _complain(error: Error) -> None:
     """Tell an operator, with what many threads may notice at once, and again every second."""
-    if not is_outage(error):
+    if not _may_pass(error):
         _mistaken.again(error)
     elif connection.connection is None or getattr(connection.connection, "closed", False):
         _outage.goes_on(error)
@@ -145,13 +157,18 @@ def is_outage(error: Error) -> bool:
     """Whether the database is away, locked or full, rather than not what our code takes it for."""
     if getattr(error.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
         return False  # "no such table"
-    return isinstance(error, OperationalError | InterfaceError | InternalError)
+    if getattr(error.__cause__, "sqlstate", None) in STATES_OF_OUTAGE:
+        return True
+    return isinstance(error, OperationalError | InterfaceError)
+
+
+def _may_pass(error: Error) -> bool:
+    """Whether asking again may help: also when somebody deletes what is being referred to."""
+    return is_outage(error) or isinstance(error, IntegrityError)
 
 
 def as_chat_error(error: Error) -> ChatError:
     """What a client is told about a failure of the database."""
     if "disk is full" in str(error) or getattr(error.__cause__, "sqlstate", None) == "53100":
         return StorageFull()
-    if is_outage(error) or isinstance(error, IntegrityError):  # somebody deleted what it refers to
-        return Unavailable(retry_after_ms=1_000)
-    return ChatError()
+    return Unavailable(retry_after_ms=1_000) if _may_pass(error) else ChatError()
