@@ -377,8 +377,9 @@ def _insert_seats(
 
 
 def _unseat(room: Room, membership: Membership) -> None:
-    # One of them may become the owner: in order, as whoever moves cursors locks them.
-    list(room.memberships.select_for_update(no_key=True).order_by("pk").values_list("pk"))
+    if membership.role == Membership.Role.OWNER:
+        # Another may become it: lock them in order, as whoever moves cursors does.
+        list(room.memberships.select_for_update(no_key=True).order_by("pk").values_list("pk"))
     membership.delete()
     if membership.role == Membership.Role.OWNER:
         rest = Membership.objects.filter(room=room)
