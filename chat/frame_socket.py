@@ -146,10 +146,13 @@ class FrameSocket(Socket):
                 await worker.delete(user, room_id, seq)
                 self.tell(frames.Ok(ref=ref))
             case frames.Open(to=name):
+                worker.check_rate(user)
                 self.tell(self._room(await worker.open_direct(user, name), ref))
             case frames.Join(room=room_id):
+                worker.check_rate(user)
                 self.tell(self._room(await worker.join(user, room_id), ref))
             case frames.Leave(room=room_id):
+                worker.check_rate(user)
                 await worker.leave(user, room_id)
                 self.tell(frames.Ok(ref=ref))
             case frames.Ping():

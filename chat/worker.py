@@ -70,7 +70,7 @@ class Worker:
     async def post(self, draft: Draft) -> asyncio.Future[Posted]:
         """Hand a draft in; RateLimited unless it is the retry of a stored one."""
         try:
-            self._check_rate(draft.sender)
+            self.check_rate(draft.sender)
         except RateLimited:
             if await self.switchboard.read(messaging.find, draft) is None:
                 raise
@@ -78,37 +78,35 @@ class Worker:
 
     async def edit(self, user: AbstractBaseUser, room_id: str, seq: int, body: str) -> None:
         """Edit a message and show it."""
-        self._check_rate(user)
+        self.check_rate(user)
         message = await self.journal.run(messaging.edit, user, room_id, seq, body)
         self.switchboard.publish([message])
 
     async def delete(self, user: AbstractBaseUser, room_id: str, seq: int) -> None:
         """Delete a message and show it."""
-        self._check_rate(user)
+        self.check_rate(user)
         message = await self.journal.run(messaging.delete, user, room_id, seq)
         self.switchboard.publish([message])
 
-    def _check_rate(self, user: AbstractBaseUser) -> None:
+    def check_rate(self, user: AbstractBaseUser) -> None:
+        """RateLimited if the user has asked for too many changes of late."""
         if seconds := self._post_limit.take(str(user.pk)):
             raise RateLimited(retry_after_ms=int(max(seconds, SHORTEST_WAIT) * 1_000) + 1)
 
     async def open_direct(self, user: AbstractBaseUser, name: str) -> Seat:
         """The user's seat in the direct room with somebody; the user's sockets have it by then."""
-        self._check_rate(user)
         seat = await self.journal.run(_open_direct, user, name)
         await self._show_change(user, seat)
         return seat
 
     async def join(self, user: AbstractBaseUser, room_id: str) -> Seat:
         """The user's seat in a room; the user's sockets have it by then."""
-        self._check_rate(user)
         seat = await self.journal.run(_join, user, room_id)
         await self._show_change(user, seat)
         return seat
 
     async def leave(self, user: AbstractBaseUser, room_id: str) -> None:
         """Out of the room; the user's sockets show nothing of it any more."""
-        self._check_rate(user)
         seat = await self.journal.run(_leave, user, room_id)
         await self._show_change(user, seat)
 
