@@ -20,6 +20,8 @@ from tests.servers import PATIENCE, ROOT, Server
 EXAMPLES = ROOT / "examples"
 API = ROOT / "docs" / "api.md"
 
+pytestmark = pytest.mark.usefixtures("interruptible")
+
 
 def environment(**more: str) -> dict[str, str]:
     return os.environ | {"ROOST_PASSWORD": "demo"} | more
@@ -154,10 +156,6 @@ def test_whoever_is_not_let_in_does_not_try_for_ever(server, how):
         assert nobody.process.wait(PATIENCE) == 1
 
 
-# The commands of the document
-
-
-@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
 @pytest.mark.parametrize(
     ("more", "why"),
     [
@@ -178,6 +176,10 @@ def test_whoever_gets_no_token_is_told_why_in_one_line(server, more, why):
     assert why in line
 
 
+# The commands of the document
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
 def test_the_commands_in_the_document_do_what_it_says(server, tmp_path):
     """In one shell, one after the other. What the programs that listen print, other tests hold."""
     blocks = re.findall(r"^```sh\n(.*?)^```", API.read_text(), re.M | re.S)

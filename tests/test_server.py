@@ -247,14 +247,6 @@ def test_a_port_that_cannot_be_is_one_line():
     assert "80000" in line
 
 
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """A shell's background job ignores SIGINT, and its children with it: not here."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_ends_the_process_once_the_applications_have_cleaned_up(number, tmp_path):
