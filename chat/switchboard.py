@@ -221,7 +221,7 @@ class Switchboard:
             raise Forbidden
         now = time.monotonic()
         if (muted := seat.muted_until - now) > 0:
-            raise Muted(retry_after_ms=int(muted * 1_000))
+            raise Muted(retry_after_ms=int(muted * 1_000) + 1)
         typed_at = self.users[socket.user_key].typed_at
         if self.is_busy or self.is_blind or not seat.is_small:
             return

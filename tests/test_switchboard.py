@@ -349,7 +349,7 @@ async def test_a_layer_that_fails_is_tried_again(application, elsewhere, tokens,
 @pytest.fixture
 def easily_blinded(impatient: None, monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     """Workers that call themselves blind after a moment. Name it before them."""
-    monkeypatch.setattr(watch, "BLIND_AFTER", 0.2)
+    monkeypatch.setattr(watch, "BLIND_AFTER", 0.5)
     settings.CHAT_HEARTBEAT = 0.1
 
 
@@ -551,7 +551,9 @@ async def test_a_slow_reader_is_put_behind_and_gets_everything_later(
         with announcements():
             for n in range(200):
                 await alice.post(f"{n} {LONG}", room=kitchen.pk)
-                assert waiting_for(worker, bob) < 50_000
+                # What was lost comes in pages: of however much was said since the last check.
+                at_most = 50_000 if announcements is nullcontext else 300_000
+                assert waiting_for(worker, bob) < at_most
             await other.until(lambda: len(other.client.bodies(kitchen.pk)) == 200)
             if announcements is lost_announcements:
                 for n in range(200, 300):
