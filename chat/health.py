@@ -58,7 +58,7 @@ class Part:
             self._asking[loop] = loop.create_task(self._find_out())
             self._asking[loop].add_done_callback(lambda _: self._asking.pop(loop))
         done, _ = await asyncio.wait({task := self._asking[loop]}, timeout=PATIENCE)
-        return task.result() if done else SILENT
+        return task.result() if done else self._tell(SILENT, f" within {PATIENCE:g} seconds")
 
     async def _find_out(self) -> str:
         try:

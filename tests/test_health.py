@@ -209,6 +209,20 @@ async def test_what_hangs_is_told_in_time(transactional_db, monkeypatch):
         await still_asking(health.PARTS["channel_layer"])
 
 
+async def test_what_answers_too_late_is_told_to_the_log_as_well(monkeypatch, caplog):
+    go_on = asyncio.Event()
+    part = health.Part("The database", go_on.wait)
+    monkeypatch.setattr(health, "PATIENCE", 0.1)
+    for _ in range(2):
+        assert await part.answer() == health.SILENT
+    go_on.set()
+    await still_asking(part)
+    assert [record.getMessage() for record in caplog.records] == [
+        "Not ready: The database does not answer within 0.1 seconds",
+        "Ready again: The database",
+    ]
+
+
 async def still_asking(part):
     async with asyncio.timeout(10):
         while part._asking:
