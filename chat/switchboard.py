@@ -103,7 +103,7 @@ class UserHere:
 
     pk: UserKey
     version: int  # of access, as far as all of the sockets show it
-    shown: int = 0  # the highest version that some of them show
+    shown: int = 0  # the highest version that a look since they came has shown them
     typed_at: dict[str, float] = field(default_factory=dict)  # last passed on, by room
     sockets: set[Socket] = field(default_factory=set)
 
