@@ -65,7 +65,8 @@ def insist(url, body, token):
             if error.code not in (429, 502, 503, 504):
                 sys.exit(f"{url}: {error.code} {error.read().decode(errors='replace')}")
             pause = float(error.headers.get("Retry-After") or 2**attempt)
-        except (URLError, OSError):
+        except (URLError, OSError) as error:
+            print(f"{url}: {error}; trying again", file=sys.stderr)
             pause = 2**attempt
         time.sleep(min(pause, 60))
     sys.exit(f"{url} did not answer.")
