@@ -12,7 +12,7 @@ from . import conf, frames, rooms, serializers
 from .announcements import Batch
 from .archive import NEVER, Cursor, Page
 from .authentication import Identity
-from .errors import BadFrame, ChatError, RateLimited
+from .errors import BadFrame, ChatError, NotFound, RateLimited
 from .limits import Strikes
 from .messaging import Draft, Posted
 from .rooms import Seat
@@ -66,6 +66,12 @@ class FrameSocket(Socket):
 
     def show_room(self, seat: Seat) -> None:
         self.tell(self._room(seat))
+
+    def _tell_room(self, taken: Seat, ref: str | None) -> None:
+        """Answer with a room; NotFound if its seat, taken just now, is gone already."""
+        if (seat := self.seats.get(taken.room.pk)) is None:
+            raise NotFound
+        self.tell(self._room(seat, ref))
 
     def _room(self, seat: Seat, ref: str | None = None) -> frames.Room:
         online = self._worker.presence.online
@@ -147,10 +153,10 @@ class FrameSocket(Socket):
                 self.tell(frames.Ok(ref=ref))
             case frames.Open(to=name):
                 worker.check_rate(user)
-                self.tell(self._room(await worker.open_direct(user, name), ref))
+                self._tell_room(await worker.open_direct(user, name), ref)
             case frames.Join(room=room_id):
                 worker.check_rate(user)
-                self.tell(self._room(await worker.join(user, room_id), ref))
+                self._tell_room(await worker.join(user, room_id), ref)
             case frames.Leave(room=room_id):
                 worker.check_rate(user)
                 await worker.leave(user, room_id)

@@ -15,7 +15,7 @@ from . import messaging, rooms
 from .announcements import Announcement, Announcer
 from .authentication import Credentials, Identity, holder, identify
 from .cursors import Cursors
-from .errors import Banned, NotLoggedIn, RateLimited, UnknownUser
+from .errors import Banned, NotLoggedIn, RateLimited, Unavailable, UnknownUser
 from .journal import Journal
 from .limits import PostLimit
 from .messaging import Draft, Posted
@@ -111,13 +111,17 @@ class Worker:
         await self._show_change(user, seat)
 
     async def _show_change(self, user: AbstractBaseUser, seat: Seat) -> None:
-        """Not needed: every worker would see it within a second. But people are waiting."""
+        """Not needed: every worker would see it within a second. But people are waiting.
+
+        Unavailable if the user's own sockets have to wait for that, too.
+        """
         me = str(user.pk)
         concerned = {me, *(str(fellow.user_id) for fellow in seat.fellows)}
         self._announcer.announce(users=list(concerned))
         for user_key in concerned - {me}:
             self.watch.refresh_soon(user_key)
-        await self.watch.refresh(me)
+        if not await self.watch.refresh(me):
+            raise Unavailable(retry_after_ms=1_000)
 
     async def _epoch(self) -> str:
         return await self.watch.epoch()

@@ -135,6 +135,12 @@ def kitchen(alice: Any, bob: Any) -> Room:
 
 
 @pytest.fixture
+def garden(alice: Any) -> Room:
+    """A group that anybody may join."""
+    return rooms.create(alice, "Garden", open=True)
+
+
+@pytest.fixture
 def station(alice: Any) -> Room:
     """A room like the kitchen, but with three hundred people and as many messages."""
     room = rooms.create(alice, "Station")

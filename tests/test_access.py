@@ -15,8 +15,10 @@ from django.contrib.sessions.models import Session
 from django.test import Client as HttpClient
 from django.utils import timezone
 
+import chat.worker
 from chat import rooms, watch
 from chat.authentication import Credentials, holder, issue_ticket
+from chat.errors import Unavailable
 from chat.models import Room, Token
 from tests.conversation import say_much
 from tests.failures import lost_announcements, meanwhile, until
@@ -333,6 +335,32 @@ async def test_who_connects_while_access_changes_does_not_keep_what_they_had(
         second = await Browser(connection).open()
         await second.until(lambda: kitchen.pk not in second.client.rooms)
         await second.close()
+
+
+async def test_who_is_removed_while_they_join_is_not_shown_the_room(
+    application, tokens, alice, charlie, garden
+):
+    def removed_at_once(user: Any, room_id: str) -> Any:
+        seat = join(user, room_id)
+        rooms.remove(alice, room_id, charlie)
+        return seat
+
+    join = chat.worker._join
+    async with browser(application, tokens["charlie"]) as page:
+        with patch("chat.worker._join", removed_at_once):
+            assert (await page.ask("join", room=garden.pk))["code"] == "not_found"
+        assert garden.pk not in page.client.rooms
+        assert (await page.ask("join", room=garden.pk))["type"] == "room"
+
+
+async def test_who_joins_and_cannot_be_shown_the_room_is_shown_it_later(
+    impatient, application, tokens, garden
+):
+    async with browser(application, tokens["charlie"]) as page:
+        with patch.object(watch, "_look_up", side_effect=Unavailable):
+            assert (await page.ask("join", room=garden.pk))["code"] == "unavailable"
+            assert garden.pk not in page.client.rooms
+        await page.until(lambda: garden.pk in page.client.rooms)
 
 
 async def test_who_connects_while_the_password_changes_is_not_let_in(application, tokens, bob):

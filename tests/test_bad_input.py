@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from msgspec import inspect
 
-from chat import archive, conf, errors, frames, messaging, rooms
+from chat import archive, conf, errors, frames, messaging
 from chat.models import Membership, Message
 from tests.conversation import say
 from tests.failures import meanwhile, unwritable_database
@@ -280,9 +280,8 @@ async def test_the_rate_is_that_of_the_user_not_of_the_connection(
 
 
 async def test_who_comes_and_goes_too_fast_is_told_when_to_go_on(
-    application, tokens, alice, settings
+    application, tokens, garden, settings
 ):
-    garden = await meanwhile(rooms.create, alice, "Garden", open=True)
     settings.CHAT_POST_RATE = 0.2  # one at once, then one every five seconds
     verbs = {"join": {"room": garden.pk}, "leave": {"room": garden.pk}, "open": {"to": "alice"}}
     async with browser(application, tokens["bob"]) as page:

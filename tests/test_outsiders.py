@@ -143,8 +143,7 @@ async def test_to_open_a_direct_room_twice_opens_one(application, tokens):
         assert (answers[0]["peer"], answers[1]["peer"]) == ("bob", "alice")
 
 
-async def test_an_open_room_can_be_joined_and_left(application, tokens, alice):
-    garden = await meanwhile(rooms.create, alice, "Garden", open=True)
+async def test_an_open_room_can_be_joined_and_left(application, tokens, garden):
     async with (
         browser(application, tokens["alice"]) as alices,
         browser(application, tokens["charlie"]) as charlie,

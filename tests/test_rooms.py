@@ -51,12 +51,6 @@ def access_raised() -> Iterator[set[str]]:
     raised |= {name for name, version in versions().items() if version > before.get(name, 0)}
 
 
-@pytest.fixture
-def garden(alice):
-    """A group that anybody may join."""
-    return rooms.create(alice, "Garden", open=True)
-
-
 # Everybody
 
 
