@@ -6,7 +6,7 @@ Nothing here saves a whole row: it was read without a lock, and its numbers are 
 # mypy: disable-error-code="type-arg"
 # Django's admin is generic only in its stubs.
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django import forms
@@ -17,27 +17,27 @@ from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from . import conf, rooms
+from . import conf, messaging, rooms
 from .models import Access, Epoch, Membership, Message, Room, Token
 
 USERNAME = get_user_model().USERNAME_FIELD
 MANAGED = (Room.Kind.GROUP, Room.Kind.FEED)  # who is in the others is not for people to decide
 
 
-class Lasting(admin.ModelAdmin):
-    """Of what the chat makes by itself, and what is not to be lost."""
-
+class MadeByChat(admin.ModelAdmin):
     show_full_result_count = False  # would count every row, on every page
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+
+class Unchangeable(MadeByChat):
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
 
-class ReadOnly(Lasting):
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+class Lasting(MadeByChat):
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
 
@@ -176,12 +176,27 @@ def _save_seat(membership: Membership, changed: Sequence[str]) -> None:
 
 
 @admin.register(Message)
-class MessageAdmin(ReadOnly, ByRoomOrPerson):
+class MessageAdmin(Unchangeable, ByRoomOrPerson):
+    """Deleting one leaves its tombstone, as in the chat: the room keeps its order."""
+
     person = "sender"
     list_display = ["__str__", "room", "sender", "created_at", "edited_at", "deleted"]
     list_select_related = ["room", "sender"]
     ordering = ["-pk"]
     fields = ["room", "seq", "rev", "sender", "body", "created_at", "edited_at", "deleted"]
+
+    def get_deleted_objects(
+        self, objs: Iterable[Message], request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
+        texts = [f"{message}: {message.body}" for message in objs]
+        return texts, {str(Message._meta.verbose_name_plural): len(texts)}, set(), []
+
+    def delete_model(self, request: HttpRequest, obj: Message) -> None:
+        messaging.take_down(obj.room_id, obj.seq)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Message]) -> None:
+        for message in queryset:
+            self.delete_model(request, message)
 
 
 @admin.register(Access)
@@ -198,23 +213,16 @@ class AccessAdmin(Lasting):
 
 
 @admin.register(Token)
-class TokenAdmin(admin.ModelAdmin):
+class TokenAdmin(Unchangeable):
     """Deleting one ends what was opened with it. The secrets are known to nobody."""
 
     list_display = ["user", "kind", "created_at", "expires_at"]
     list_filter = ["kind"]
     list_select_related = ["user"]
     search_fields = [f"user__{USERNAME}__exact"]
-    show_full_result_count = False
     fields = ["user", "kind", "created_at", "expires_at"]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Token | None = None) -> bool:
-        return False
 
 
 @admin.register(Epoch)
-class EpochAdmin(ReadOnly):
+class EpochAdmin(Unchangeable, Lasting):
     """Another one begins with `manage.py new_epoch`."""

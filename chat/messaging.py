@@ -273,7 +273,8 @@ def edit(user: AbstractBaseUser, room_id: str, seq: int, body: str) -> Message:
     """Give one's own message another body; it takes the room's next rev."""
     _check_body(body)
 
-    def change(message: Message, room: LockedRoom, seat: LockedSeat) -> bool:
+    def change(message: Message, room: LockedRoom) -> bool:
+        seat = _seat(user, room)
         if message.sender_id != user.pk:
             raise Forbidden
         _check_permission(room, seat)
@@ -285,36 +286,49 @@ def edit(user: AbstractBaseUser, room_id: str, seq: int, body: str) -> Message:
         message.edited_at = room.now
         return True
 
-    return _change(user, room_id, seq, change)
+    return _change(room_id, seq, change)
 
 
 def delete(user: AbstractBaseUser, room_id: str, seq: int) -> Message:
     """Leave an empty tombstone of one's own message, or as a moderator of anybody's."""
 
-    def change(message: Message, _room: LockedRoom, seat: LockedSeat) -> bool:
+    def change(message: Message, room: LockedRoom) -> bool:
+        seat = _seat(user, room)
         if message.sender_id != user.pk and seat.role not in MANAGERS:
             raise Forbidden
-        changed = not message.deleted
-        message.body = ""
-        message.deleted = True
-        return changed
+        return _bury(message, room)
 
-    return _change(user, room_id, seq, change)
+    return _change(room_id, seq, change)
 
 
-def _change(
-    user: AbstractBaseUser,
-    room_id: str,
-    seq: int,
-    change: Callable[[Message, LockedRoom, LockedSeat], bool],
-) -> Message:
+def take_down(room_id: str, seq: int) -> Message:
+    """Leave an empty tombstone of anybody's message: for those who run the site."""
+    return _change(room_id, seq, _bury)
+
+
+def _bury(message: Message, _room: LockedRoom) -> bool:
+    changed = not message.deleted
+    message.body = ""
+    message.deleted = True
+    return changed
+
+
+def _seat(user: AbstractBaseUser, room: LockedRoom) -> LockedSeat:
+    key = (room.pk, user.pk)
+    seat = _seats([key]).get(key)
+    if seat is None:
+        raise NotFound
+    return seat
+
+
+def _change(room_id: str, seq: int, change: Callable[[Message, LockedRoom], bool]) -> Message:
+    """Give a message its room's next rev if `change`, which may refuse, says that it changed."""
     with transaction.atomic():
         room = next(iter(_lock([room_id])), None)
-        seat = _seats([(room_id, user.pk)]).get((room_id, user.pk))
         message = stored_messages().filter(room_id=room_id, seq=seq).first()
-        if room is None or seat is None or message is None:
+        if room is None or message is None:
             raise NotFound
-        if change(message, room, seat):
+        if change(message, room):
             room.rev += 1
             message.rev = room.rev
             message.save(update_fields=["body", "edited_at", "deleted", "rev"])

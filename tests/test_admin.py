@@ -6,6 +6,7 @@ import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import quote
+from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -277,10 +278,55 @@ def test_messages_are_found_by_room_and_by_sender(panel, alice, bob, kitchen, lo
 
 
 def test_nobody_changes_what_somebody_said(panel, alice, kitchen):
-    [message] = say(alice, kitchen, "mine")
-    assert panel.post(address(message), {"body": "yours"}).status_code == 403
-    assert delete(panel, message).status_code == 403
+    say(alice, kitchen, "mine")
+    assert panel.post(address(Message.objects.get()), {"body": "yours"}).status_code == 403
     assert Message.objects.get().body == "mine"
+
+
+def test_what_is_taken_down_leaves_a_tombstone(panel, alice, kitchen):
+    say(alice, kitchen, "rude")
+    message = Message.objects.get()
+    assertContains(panel.get(address(message, "delete")), "rude")
+    assert delete(panel, message).status_code == 302
+    message.refresh_from_db()
+    assert (message.seq, message.rev, message.body, message.deleted) == (1, 2, "", True)
+    assert LogEntry.objects.get().is_deletion()
+
+
+def test_many_messages_are_taken_down_at_once(panel, alice, bob, kitchen, lobby):
+    say(alice, kitchen, "rude", "ruder", "polite")
+    say(bob, lobby, "rudest")
+    rude = Message.objects.filter(body__startswith="rude")
+    assertContains(take_down(panel, rude), "rudest")
+    assert rude.count() == 3
+    take_down(panel, rude, post="yes")
+    assert [message.body for message in Message.objects.filter(deleted=False)] == ["polite"]
+    kitchen.refresh_from_db()
+    assert (kitchen.seq, kitchen.rev) == (3, 5)
+
+
+def test_what_is_taken_down_already_stays_as_it_is(panel, alice, kitchen):
+    say(alice, kitchen, "rude")
+    for _ in range(2):
+        take_down(panel, Message.objects.all(), post="yes")
+    assert Message.objects.get().rev == 2
+
+
+def take_down(panel, messages, **answer):
+    """Select messages in the list, to delete them; asks back unless the answer is there."""
+    selected = {"action": "delete_selected", "_selected_action": [m.pk for m in messages]}
+    return panel.post("/admin/chat/message/", {**selected, **answer})
+
+
+def test_only_who_may_delete_takes_something_down(client, alice, kitchen):
+    say(alice, kitchen, "rude")
+    alice.is_staff = True
+    alice.save()
+    alice.user_permissions.add(Permission.objects.get(codename="view_message"))
+    client.force_login(alice)
+    assert delete(client, Message.objects.get()).status_code == 403
+    take_down(client, Message.objects.all(), post="yes")
+    assert Message.objects.get().body == "rude"
 
 
 # Bans and tokens

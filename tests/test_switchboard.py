@@ -10,12 +10,13 @@ from unittest.mock import patch
 from uuid import uuid4
 
 import pytest
+from django.core.management import call_command
 from django.db import OperationalError
 
 from chat import conf, frames, rooms, switchboard, watch
 from chat.announcements import Announcement, Batch, Relay
 from chat.messaging import Draft
-from chat.models import Room
+from chat.models import Message, Room
 from chat.worker import Worker
 from tests.client import Client, state
 from tests.conftest import serve
@@ -155,6 +156,25 @@ async def test_what_no_worker_wrote_is_seen(application, tokens, alice, kitchen)
     async with browser(application, tokens["bob"]) as bob:
         await meanwhile(say, alice, kitchen, "From the shell")
         await bob.until(lambda: bob.client.bodies(kitchen.pk) == ["From the shell"], timeout=2)
+
+
+async def test_what_a_command_says_is_seen(application, settings, tokens, lobby):
+    settings.DEBUG = True
+    async with browser(application, tokens["bob"]) as bob:
+        await meanwhile(call_command, "demo", verbosity=0)
+        await bob.until(lambda: len(bob.client.bodies(lobby.pk)) == 4, timeout=2)
+
+
+async def test_what_an_admin_takes_down_is_gone_from_open_pages(
+    application, admin_client, tokens, alice, kitchen
+):
+    await meanwhile(say, alice, kitchen, "Something rude")
+    async with browser(application, tokens["bob"]) as bob:
+        await bob.sees(kitchen.pk, "Something rude")
+        rude = await meanwhile(Message.objects.get)
+        selected = {"action": "delete_selected", "_selected_action": rude.pk, "post": "yes"}
+        await meanwhile(admin_client.post, "/admin/chat/message/", selected)
+        await bob.until(lambda: bob.client.bodies(kitchen.pk) == [None], timeout=2)
 
 
 @pytest.mark.parametrize(
