@@ -16,7 +16,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Count, F, Q, Sum
+from django.db.models import Count, F, Q
 from django.db.models.functions import Now
 
 from . import conf
@@ -122,12 +122,12 @@ def standing(user_id: UserKey, room_ids: Collection[str] | None = None) -> Stand
     muted_for = F("muted_until") - Now()
     memberships = list(mine.annotate(muted_for=muted_for))  # type: ignore[no-redef]
     members = _count_members([m.room_id for m in memberships])
-    fellows_of = fellows([room_id for room_id, n in members.items() if n <= conf.SMALL_ROOM])
+    fellows = _fellows([room_id for room_id, n in members.items() if n <= conf.SMALL_ROOM])
     return Standing(
         version,
         bool(banned),
         {
-            m.room_id: _seat_of(m, members[m.room_id], fellows_of[m.room_id])
+            m.room_id: _seat_of(m, members[m.room_id], fellows[m.room_id])
             for m in memberships
             if m.room_id in members  # otherwise everybody has left it meanwhile
         },
@@ -157,8 +157,7 @@ def _count_members(room_ids: Collection[str]) -> dict[str, int]:
     return dict(counted.annotate(n=Count("pk")).order_by().values_list("room_id", "n"))
 
 
-def fellows(room_ids: Collection[str]) -> dict[str, list[Fellow]]:
-    """Who is in these rooms."""
+def _fellows(room_ids: Collection[str]) -> dict[str, list[Fellow]]:
     name = F(f"user__{get_user_model().USERNAME_FIELD}")
     rows = (
         Membership.objects.filter(room_id__in=room_ids)
@@ -167,17 +166,10 @@ def fellows(room_ids: Collection[str]) -> dict[str, list[Fellow]]:
             *("room_id", "user_id", name, "delivered_rev", "read_seq", "user__chat_last_seen__at")
         )
     )
-    found: dict[str, list[Fellow]] = defaultdict(list)
+    fellows: dict[str, list[Fellow]] = defaultdict(list)
     for room_id, *fellow in rows:
-        found[room_id].append(Fellow(*fellow))
-    return found
-
-
-def progress(room_ids: Collection[str]) -> dict[str, int]:
-    """A number for each of these rooms that changes whenever somebody there gets or reads more."""
-    cursors = Membership.objects.filter(room_id__in=room_ids).values("room_id")
-    total = Sum(F("delivered_rev") + F("read_seq"))
-    return dict(cursors.annotate(total=total).order_by().values_list("room_id", "total"))
+        fellows[room_id].append(Fellow(*fellow))
+    return fellows
 
 
 def raise_access(user_ids: Iterable[UserKey]) -> None:
