@@ -155,10 +155,8 @@ class FrameSocket(Socket):
                 worker.check_rate(user)
                 self._tell_room(await worker.open_direct(user, name), ref)
             case frames.Join(room=room_id):
-                worker.check_rate(user)
                 self._tell_room(await worker.join(user, room_id), ref)
             case frames.Leave(room=room_id):
-                worker.check_rate(user)
                 await worker.leave(user, room_id)
                 self.tell(frames.Ok(ref=ref))
             case frames.Ping():

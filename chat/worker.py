@@ -101,12 +101,14 @@ class Worker:
 
     async def join(self, user: AbstractBaseUser, room_id: str) -> Seat:
         """The user's seat in a room; the user's sockets have it by then."""
+        self.check_rate(user)
         seat = await self.journal.run(_join, user, room_id)
         await self._show_change(user, seat)
         return seat
 
     async def leave(self, user: AbstractBaseUser, room_id: str) -> None:
         """Out of the room; the user's sockets show nothing of it any more."""
+        self.check_rate(user)
         seat = await self.journal.run(_leave, user, room_id)
         await self._show_change(user, seat)
 
