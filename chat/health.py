@@ -46,7 +46,7 @@ class Part:
     """
 
     def __init__(self, name: str, ask: Callable[[], Awaitable[object]]) -> None:
-        self._name = name
+        self.name = name
         self._ask = ask
         self._told = FINE  # to the log
         self._asking: dict[asyncio.AbstractEventLoop, asyncio.Task[str]] = {}
@@ -74,9 +74,9 @@ class Part:
         if answer == self._told:
             pass
         elif answer == FINE:
-            logger.warning("Ready again: %s", self._name)
+            logger.warning("Ready again: %s", self.name)
         else:
-            logger.warning("Not ready: %s %s%s", self._name, answer, why)
+            logger.warning("Not ready: %s %s%s", self.name, answer, why)
         self._told = answer
         return answer
 
@@ -147,11 +147,12 @@ async def _hang_up(layer: Any, listener: asyncio.Task[None]) -> None:
     await asyncio.gather(listener, return_exceptions=True)
 
 
-PARTS = {
-    "database": Part("database", lambda: _alone(_query)),
-    "migrations": Part("migrations", lambda: _alone(_compare_migrations)),
-    "channel_layer": Part("channel_layer", _echo),
-}
+_PARTS = (
+    Part("database", lambda: _alone(_query)),
+    Part("migrations", lambda: _alone(_compare_migrations)),
+    Part("channel_layer", _echo),
+)
+PARTS = {part.name: part for part in _PARTS}
 
 
 # The views
