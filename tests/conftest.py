@@ -251,6 +251,14 @@ def server(server_env: dict[str, str], tmp_path: Path) -> Iterator[Server]:
     assert "Traceback" not in server.log.read_text()
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A shell's background job ignores SIGINT, and its children with it: not here."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """A page that no browser has opened is not tested, and that must not go unnoticed."""
     skipped = terminalreporter.getreports("skipped")
@@ -258,11 +266,3 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("THE PAGE WAS NOT TESTED", sep="!", red=True, bold=True)
         terminalreporter.line("There is no Chromium here: no browser has opened the chat.")
         terminalreporter.line("On Debian and Ubuntu: apt install chromium", yellow=True)
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """A shell's background job ignores SIGINT, and its children with it: not here."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)

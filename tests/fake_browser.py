@@ -211,6 +211,7 @@ class Browser:
         self.wire = wire
         self.client = client or Client()
         self.frames: list[Frame] = []
+        self._answers: dict[str, Frame] = {}  # by their refs
         self.acknowledges = True
         self._changed = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
@@ -238,6 +239,8 @@ class Browser:
                         if self.acknowledges or answer["type"] != "ack":
                             await self.send(answer)
                     self.frames.append(frame)
+                    if "ref" in frame:
+                        self._answers.setdefault(frame["ref"], frame)
                 self._changed.set()
         except Closed as closed:
             self.closed = closed
@@ -279,13 +282,11 @@ class Browser:
     def of_type(self, kind: str) -> list[Frame]:
         return [frame for frame in self.frames if frame["type"] == kind]
 
-    async def ask(self, type: str, **fields: Any) -> Frame:
+    async def ask(self, type: str, *, timeout: float = PATIENCE, **fields: Any) -> Frame:
         """Send a request, wait for its answer."""
         ref = uuid.uuid4().hex
         await self.send({"type": type, "ref": ref, **fields})
-        return await self.until(
-            lambda: next((frame for frame in self.frames if frame.get("ref") == ref), None)
-        )
+        return await self.until(lambda: self._answers.get(ref), timeout)
 
     async def post(self, body: str, *, id: str | None = None, **where: str) -> Frame:
         """Post to `room=` or `to=`; `posted`, or the error."""

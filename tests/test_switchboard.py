@@ -10,7 +10,6 @@ from unittest.mock import patch
 from uuid import uuid4
 
 import pytest
-from django.core.management import call_command
 from django.db import OperationalError
 
 from chat import conf, frames, rooms, switchboard, watch
@@ -156,13 +155,6 @@ async def test_what_no_worker_wrote_is_seen(application, tokens, alice, kitchen)
     async with browser(application, tokens["bob"]) as bob:
         await meanwhile(say, alice, kitchen, "From the shell")
         await bob.until(lambda: bob.client.bodies(kitchen.pk) == ["From the shell"], timeout=2)
-
-
-async def test_what_a_command_says_is_seen(application, settings, tokens, lobby):
-    settings.DEBUG = True
-    async with browser(application, tokens["bob"]) as bob:
-        await meanwhile(call_command, "demo", verbosity=0)
-        await bob.until(lambda: len(bob.client.bodies(lobby.pk)) == 4, timeout=2)
 
 
 async def test_what_an_admin_takes_down_is_gone_from_open_pages(

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator, Seque
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -143,16 +144,13 @@ async def forgetful(valkey: Valkey) -> AsyncIterator[None]:
 
 
 class Device(RecordedClient):
-    """Remembers, too, what it was answered and what came live. Its number is its worker's."""
+    """Remembers, too, what came live. Its number is its worker's."""
 
     def __init__(self, label: str, record: Callable[[Event], None]) -> None:
         super().__init__(label, record)
-        self.answers: dict[str, Frame] = {}
         self.live: set[str] = set()
 
     def receive(self, frame: Frame) -> list[Frame]:
-        if "ref" in frame:
-            self.answers[frame["ref"]] = frame
         if frame["type"] == "message":
             self.live.add(frame["id"])
         return super().receive(frame)
@@ -160,13 +158,6 @@ class Device(RecordedClient):
 
 def worker_of(label: str) -> str:
     return label.partition(".")[2]
-
-
-async def ask(page: Browser, type: str, **fields: str) -> Frame:
-    """What a device is answered, however long that takes."""
-    ref = uuid.uuid4().hex
-    await page.send({"type": type, "ref": ref, **fields})
-    return await page.until(lambda: page.client.answers.get(ref), timeout=PATIENCE)
 
 
 def is_refusal(answer: Frame) -> bool:
@@ -211,7 +202,7 @@ class Talk:
 
     async def _posts(self, page: Browser, label: str, draft: dict[str, str]) -> bool:
         began = time.monotonic()
-        answer = await ask(page, "post", **draft)
+        answer = await page.ask("post", timeout=PATIENCE, **draft)
         self.waits.append(time.monotonic() - began)
         if answer["type"] == "posted":
             return True
@@ -244,9 +235,9 @@ class Talk:
         start, pages = len(self.refused), [self.pages[label] for label in labels]
         await asyncio.sleep(1)  # by now all of them are waiting for an answer
         for page in pages:
-            assert (await ask(page, "ping"))["type"] == "pong"
-        asking = (ask(page, "history", room=self._rooms["1"]) for page in pages)
-        assert all(map(is_refusal, await asyncio.gather(*asking)))
+            assert (await page.ask("ping", timeout=PATIENCE))["type"] == "pong"
+        history = partial(Browser.ask, type="history", timeout=PATIENCE, room=self._rooms["1"])
+        assert all(map(is_refusal, await asyncio.gather(*map(history, pages))))
         async with asyncio.timeout(PATIENCE):
             while not set(self.refused[start:]) >= set(labels):
                 await asyncio.sleep(PAUSE)
@@ -331,7 +322,7 @@ async def everything(page: Browser, room: str) -> list[Row]:
     rows: list[Row] = []
     more = True
     while more:
-        answer = await ask(page, "history", room=room, after=len(rows))
+        answer = await page.ask("history", timeout=PATIENCE, room=room, after=len(rows))
         for said in answer["messages"]:
             place = (said["seq"], said["rev"], said["rev"])
             rows.append(Row(room, *place, said["sender"], said["id"], said["body"]))
