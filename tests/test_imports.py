@@ -13,6 +13,7 @@ from django.conf import settings
 # From the top down: a module knows of those behind it, never of those before it.
 DOWNWARDS = (
     "project.asgi",
+    "chat.routing",
     "chat.consumers",
     "chat.frame_socket",
     "chat.worker",
@@ -23,6 +24,7 @@ DOWNWARDS = (
 )
 WRITING = (
     "project.asgi",
+    "chat.routing",
     "chat.consumers",
     "chat.worker",
     "chat.cursors",
@@ -149,9 +151,9 @@ def test_one_module_uses_the_channel_layer_and_one_asks_whether_it_works():
     assert who_imports("channels.layers") == {"chat.layer", "chat.health"}
 
 
-def test_one_module_is_a_consumer_and_only_the_project_knows_it():
+def test_one_module_is_a_consumer_and_only_the_routes_know_it():
     assert who_imports("channels.consumer", "channels.generic") == {"chat.consumers"}
-    assert who_imports("chat.consumers") == {"project.asgi"}
+    assert who_imports("chat.consumers") == {"chat.routing"}
 
 
 def test_one_module_parses_what_clients_say():
