@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -25,7 +25,7 @@ from tests import databases
 from tests.conversation import crowd, say_much
 from tests.databases import Database
 from tests.failures import impatience
-from tests.servers import Server, environment, manage
+from tests.servers import ROOST, Server, environment, manage
 
 PASSWORD = "demo"
 
@@ -245,8 +245,14 @@ def server_env(database: Database, tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def server(server_env: dict[str, str], tmp_path: Path) -> Iterator[Server]:
-    with Server(tmp_path / "server.log", server_env) as server:
+def command() -> Sequence[str]:
+    """What starts a server, after `python`."""
+    return ROOST
+
+
+@pytest.fixture
+def server(server_env: dict[str, str], tmp_path: Path, command: Sequence[str]) -> Iterator[Server]:
+    with Server(tmp_path / "server.log", server_env, command) as server:
         yield server
     assert "Traceback" not in server.log.read_text()
 

@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 30.0  # seconds until a server must be up, or gone
 
 ROOST = ("-m", "project.server", "project.asgi:application")
+UVICORN = ("-m", "uvicorn", "--ws", "websockets-sansio", "project.asgi:application")
 
 
 def environment(home: Path, **settings: str) -> dict[str, str]:

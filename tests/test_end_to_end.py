@@ -1,22 +1,31 @@
 """Real servers, real sockets, a database on disk: what users are promised, whatever is killed."""
 
 import asyncio
+import signal
 import socket
 import time
 import uuid
 from collections import deque
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from typing import Any
 
-from websockets.exceptions import WebSocketException
+import pytest
+from websockets.exceptions import InvalidStatus, WebSocketException
 
 from tests.checker import findings
 from tests.client import Frame
-from tests.fake_browser import Browser, Closed, Interrupted
+from tests.fake_browser import Browser, Closed, Interrupted, NetworkWire, Refused
 from tests.history import Event, Head, RecordedClient, Row, Sent, Settled
-from tests.servers import Server
+from tests.servers import ROOST, UVICORN, Server
 
 PATIENCE = 60.0  # seconds, for a machine that is busy with something else
+
+
+@pytest.fixture(params=[ROOST, UVICORN], ids=["daphne", "uvicorn"])
+def command(request: pytest.FixtureRequest) -> Any:
+    """Each test runs on both: nobody is promised what only our own server can do."""
+    return request.param
 
 
 async def test_two_people_chat(server):
@@ -67,6 +76,7 @@ async def test_the_page_of_ten_lines_gets_what_it_missed_once_and_in_order(serve
     async with server.browser(server.token("alice")) as alice, server.text_page(token) as charlie:
         for _ in range(4):  # what the demo says in the lobby
             await charlie.next()
+        await charlie.send("bob|Seen")  # which tells so where the server cannot show us pongs
         await alice.until(lambda: any(f["user"] == "charlie" for f in alice.of_type("receipt")))
     await whoever_was_away_gets(server, "charlie")
     async with server.text_page(token) as charlie:
@@ -115,11 +125,21 @@ async def test_two_servers_that_share_only_the_database_hear_each_other(
                 await listener.sees(kitchen, "Good.")
 
 
-async def test_a_server_that_is_asked_to_end_does(server):
+async def test_a_server_that_is_asked_to_end_does(server, command):
     async with server.browser(server.token("alice")) as alice:
         await alice.post("Good night", room=alice.room("Kitchen"))
-        assert await asyncio.to_thread(server.stop) == 0
+        code = await asyncio.to_thread(server.stop)
+        assert code == (-signal.SIGTERM if command is UVICORN else 0)  # that is uvicorn's way
         await alice.until(lambda: alice.closed)
+
+
+async def test_a_path_that_does_not_exist_is_refused_and_nothing_to_worry_about(server):
+    """Or whoever tries addresses fills the log with tracebacks."""
+    wire = NetworkWire(f"ws://127.0.0.1:{server.port}/wp-admin/")
+    with pytest.raises(Refused) as refused:
+        await wire.connect()
+    assert isinstance(refused.value.__cause__, InvalidStatus)
+    assert refused.value.__cause__.response.status_code == 403
 
 
 async def test_whoever_never_reads_hurts_nobody_else(server):
