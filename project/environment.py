@@ -9,6 +9,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -17,6 +18,7 @@ import environ
 from redis import ConnectionPool
 
 T = TypeVar("T")
+N = TypeVar("N", int, float)
 
 SWITCHES = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
@@ -39,12 +41,27 @@ def switch(name: str, default: bool) -> bool:
     return _parsed(name, default, lambda value: SWITCHES[value.lower()], "1 (on) or 0 (off)")
 
 
-def number(name: str, default: float) -> float:
-    return _parsed(name, default, _finite, f"a number, for example {default:g}")
+def number(name: str, default: float, least: float = -math.inf) -> float:
+    def parse(value: str) -> float:
+        return _at_least(least, _finite(value))
+
+    return _parsed(name, default, parse, f"a number{_from(least)}, for example {default:g}")
 
 
-def whole(name: str, default: int) -> int:
-    return _parsed(name, default, int, f"a whole number, for example {default}")
+def whole(name: str, default: int, least: float = -math.inf) -> int:
+    def parse(value: str) -> int:
+        return _at_least(least, int(value))
+
+    return _parsed(name, default, parse, f"a whole number{_from(least)}, for example {default}")
+
+
+def networks(name: str) -> list[str]:
+    """Words, each of which is an address or a network."""
+
+    def parse(value: str) -> list[str]:
+        return [str(ip_network(word, strict=False)) for word in words(name)]
+
+    return _parsed(name, [], parse, "addresses or networks, for example 127.0.0.1,10.0.0.0/8")
 
 
 def one_of(name: str, choices: Sequence[str], default: str) -> str:
@@ -89,6 +106,16 @@ def _finite(value: str) -> float:
     if not math.isfinite(number):
         raise ValueError
     return number
+
+
+def _at_least(least: float, number: N) -> N:
+    if number < least:
+        raise ValueError
+    return number
+
+
+def _from(least: float) -> str:
+    return f" from {least:g}" if math.isfinite(least) else ""
 
 
 def _database(url: str) -> dict[str, Any]:

@@ -30,6 +30,7 @@ INSTALLED_APPS = [
     "csp",
     "ninja",
     "chat",
+    "project",  # for `manage.py serve`
 ]
 
 MIDDLEWARE = [
@@ -186,6 +187,12 @@ LOGGING = {
         "level": env.one_of("LOG_LEVEL", LOG_LEVELS, default="INFO"),
     },
 }
+
+# The server's own, for `manage.py serve`; docs/settings.md says what they mean.
+TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
+WEBSOCKET_MESSAGE_BYTES = env.whole("WEBSOCKET_MESSAGE_BYTES", default=1_048_576, least=1)
+WEBSOCKET_FRAME_BYTES = env.whole("WEBSOCKET_FRAME_BYTES", default=1_048_576, least=1)
+DRAIN_SECONDS = env.number("DRAIN_SECONDS", default=8, least=0)
 
 # The chat's own; docs/settings.md says what they mean.
 CHAT_POST_RATE = env.number("CHAT_POST_RATE", default=10)
