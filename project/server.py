@@ -1,157 +1,44 @@
-"""Daphne, hardened by subclass: serves any ASGI application, knows neither Django nor the chat."""
+"""Daphne, hardened by subclass: serves any ASGI application, knows neither Django nor the chat.
+
+Its parts lie beside it: websocket.py, lifespan.py, listener.py and proxies.py.
+"""
 
 import argparse
 import asyncio
-import errno
 import gc
+import logging
 import os
+import signal
 import socket
 import sys
-from collections.abc import Callable, Iterable
-from ipaddress import ip_address
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
-from daphne import cli, http_protocol, server, ws_protocol
+from daphne import cli, http_protocol, server
+from twisted.internet import reactor as twisted_reactor
 from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
+from twisted.internet.error import ReactorNotRunning
 
-# Connections that may wait to be accepted: Twisted's 50 are few when a thousand browsers come back.
-BACKLOG = 4096
+from .lifespan import Lifespan
+from .listener import BACKLOG, Listener, is_loopback
+from .proxies import TrustedProxies, networks
+from .websocket import Inbox, WebSocketProtocol
 
-# Pings whose pong the application still hears of. A client that answers none must not cost memory.
-PINGS_REMEMBERED = 8
+logger = logging.getLogger(__name__)
+reactor: Any = twisted_reactor
 
-MESSAGE_TOO_BIG = 4509
+RESTARTING = 4012
+LAST_WORDS = 1.5  # seconds for the clean-up of what did not end in time
+LOOK_EVERY = 0.02  # seconds, at who is still there
 
 # When to look for garbage: with Python's 700 objects, what is on its way is searched again and
 # again. More than these, and connections that have ended would pile up.
 GARBAGE = (10_000, 5, 5)
 
-
-class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
-    """One WebSocket. As its transport's push producer it learns whether there is room to write.
-
-    Names in camelCase are hooks of autobahn and Twisted.
-    """
-
-    # Autobahn's 1 s cuts off a slow reader before it comes to read why.
-    closeHandshakeTimeout = 10
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._turn = asyncio.Lock()
-        self._drained: asyncio.Event | None = None  # there is one only while the buffer is full
-        self._pings: list[bytes] = []
-        self._linger: asyncio.TimerHandle | None = None
-
-    @property
-    def is_over(self) -> bool:
-        return self.state in (self.STATE_CLOSING, self.STATE_CLOSED)
-
-    def connectionMade(self) -> None:
-        super().connectionMade()
-        # Until now the producer was the HTTP channel that this connection began as.
-        self.transport.unregisterProducer()
-        self.transport.registerProducer(self, streaming=True)
-
-    def pauseProducing(self) -> None:
-        """The transport holds more than 64 KiB; told again at every write that finds it so."""
-        if self._drained is None:
-            self._drained = asyncio.Event()
-
-    def resumeProducing(self) -> None:
-        """The transport holds nothing any more."""
-        if self._drained is not None:
-            self._drained.set()
-            self._drained = None
-
-    def stopProducing(self) -> None:
-        """The connection is lost."""
-        self.resumeProducing()
-
-    async def send_in_turn(self, message: dict[str, Any]) -> None:
-        """Send once there is room; if there is, then at once, without a turn of the event loop.
-
-        Messages leave in the order of the calls. A call that is cancelled has sent nothing. After
-        the end nothing is sent and nothing raised: what tells the application is `receive()`.
-        """
-        async with self._turn:
-            while self._drained is not None:
-                await self._drained.wait()
-            if self.is_over:
-                # Otherwise an application that only ever sends would hold the event loop for good.
-                await asyncio.sleep(0)
-            else:
-                self.handle_reply(message)
-
-    def handle_reply(self, message: dict[str, Any]) -> None:
-        """Do what the application says. Daphne drops empty messages and reasons for closing."""
-        match message["type"]:
-            case "websocket.send" if self.state == self.STATE_OPEN:
-                text, data = message.get("text"), message.get("bytes")
-                if (text is None) == (data is None):
-                    raise ValueError("websocket.send takes either text or bytes")
-                self.serverSend(data if text is None else text, binary=text is None)
-            case "websocket.ping":
-                self.server_ping(message.get("bytes", b""))
-            case "websocket.close" if self.state != self.STATE_CONNECTING:
-                self.sendClose(message.get("code") or 1000, message.get("reason"))
-            case _:
-                super().handle_reply(message)
-
-    def serverAccept(self, subprotocol: str | None = None) -> None:
-        # Autobahn's own complaint would be lost in a Deferred, and the client would wait in vain.
-        if subprotocol is not None and subprotocol not in self.websocket_protocols:
-            raise ValueError(f"the client did not offer the subprotocol {subprotocol!r}")
-        super().serverAccept(subprotocol)
-
-    def server_ping(self, payload: bytes) -> None:
-        self.sendPing(payload)
-        self._pings = [*self._pings[1 - PINGS_REMEMBERED :], payload]
-
-    def onPong(self, payload: bytes) -> None:
-        """Pass on what answers the application's pings, not what answers Daphne's keep-alive."""
-        super().onPong(payload)
-        if payload in self._pings:
-            # It answers the earlier ones too (RFC 6455, 5.5.3).
-            del self._pings[: self._pings.index(payload) + 1]
-            self.application_queue.put_nowait({"type": "websocket.pong", "bytes": payload})
-
-    def application_done(self, application: asyncio.Future[None]) -> None:
-        """Close what the application left open; Daphne would go on answering its pings."""
-        if self.is_over:
-            return
-        if application.cancelled():
-            self.handle_exception(asyncio.CancelledError())
-        elif application.exception() is not None:
-            pass  # Daphne's application_checker logs it and closes
-        elif self.state == self.STATE_CONNECTING:
-            self.serverReject()
-        else:
-            self.sendClose(1000)
-
-    def sendCloseFrame(self, *args: Any, **options: Any) -> None:
-        super().sendCloseFrame(*args, **options)
-        self.resumeProducing()
-
-    def dropConnection(self, abort: bool = False) -> None:
-        # Without force a transport closes when all is written: never, if the peer does not read.
-        if not abort and self.state != self.STATE_CLOSED:
-            self._linger = asyncio.get_running_loop().call_later(
-                self.closeHandshakeTimeout, self.transport.abortConnection
-            )
-        super().dropConnection(abort)
-        self.resumeProducing()
-
-    def connectionLost(self, reason: Failure) -> None:
-        if self._linger is not None:
-            self._linger.cancel()
-        super().connectionLost(reason)
-
-    def _max_message_size_exceeded(self, size: int, limit: int, reason: str) -> None:
-        # Autobahn would cut the connection, and a client that is not told why comes back with it.
-        self.failedByMe = True  # autobahn then ignores what still comes
-        self.sendClose(MESSAGE_TOO_BIG, reason)
+TOO_LARGE = b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class Request(http_protocol.WebRequest):  # type: ignore[misc]
@@ -160,16 +47,61 @@ class Request(http_protocol.WebRequest):  # type: ignore[misc]
     def __init__(self, *args: Any, **options: Any) -> None:
         # Twisted would read forms for nobody, on the event loop: one of 3 MB held it for seconds.
         super().__init__(*args, parsePOSTFormSubmission=False, **options)
+        self._body_bytes = 0
+        self._is_refused = False
+
+    def gotLength(self, length: int | None) -> None:
+        super().gotLength(length)
+        self._weigh(length or 0)
+
+    def handleContentChunk(self, data: bytes) -> None:
+        self._body_bytes += len(data)
+        self._weigh(self._body_bytes)
+        if not self._is_refused:
+            super().handleContentChunk(data)
+
+    def _weigh(self, size: int) -> None:
+        """Refuse a body that would fill the disk before the application hears of it."""
+        if size > self.server.http_max_body and not self._is_refused:
+            self._is_refused = True
+            self.channel.transport.write(TOO_LARGE)
+            self.channel.loseConnection()
+
+    def process(self) -> object:
+        return None if self._is_refused else super().process()
 
 
 class Server(server.Server):  # type: ignore[misc]
-    """Daphne's server with such WebSockets, a scope that can be believed, and an orderly end."""
+    """Daphne's server with such connections, a scope that can be believed, and an orderly end."""
 
     def __init__(
-        self, *args: Any, ready_callable: Callable[[], object] | None = None, **options: Any
+        self,
+        *args: Any,
+        listeners: Sequence[Listener] = (),
+        proxies: TrustedProxies | None = None,
+        http_max_body: int = 10 * 1024 * 1024,
+        drain_timeout: float = 8.0,
+        signal_handlers: bool = True,
+        ready_callable: Callable[[], object] | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(*args, ready_callable=self._ready, **options)
+        for header in ("address", "port", "proto"):  # Daphne would believe them of anybody
+            options.pop(f"proxy_forwarded_{header}_header", None)
+        # Twisted's own handlers of signals would stop without a word.
+        options |= {"signal_handlers": False, "ready_callable": self._ready}
+        super().__init__(*args, **options)
         self._announce_ready = ready_callable
+        self._handles_signals = signal_handlers
+        self._listeners = listeners
+        self.endpoints: list[str] = [] if listeners else self.endpoints
+        self._ports: list[Any] = []
+        self._proxies = proxies
+        self.http_max_body = http_max_body
+        self._drain_timeout = drain_timeout
+        self._lifespan = Lifespan(self.application)
+        self._is_ending = False
+
+    # The beginning
 
     def _ready(self) -> None:
         """Daphne has made its factories, and has accepted nobody yet."""
@@ -185,32 +117,115 @@ class Server(server.Server):  # type: ignore[misc]
             return protocol
 
         self.http_factory.buildProtocol = build_protocol
+        for listener in self._listeners:
+            self.listen_success(listener.port(reactor, self.http_factory))
+        if self._handles_signals and threading.current_thread() is threading.main_thread():
+            self._handle_signals()
+        reactor.callWhenRunning(lambda: asyncio.ensure_future(self._begin()))
+
+    def listen_success(self, port: Any) -> None:
+        super().listen_success(port)
+        self._ports.append(port)
+        port.stopReading()  # until the application has begun
+
+    async def _begin(self) -> None:
+        if not await self._lifespan.start():
+            self.abort_start = True
+            self.stop()
+            return
+        for port in self._ports:
+            port.startReading()
+        notify("READY=1")
         if self._announce_ready is not None:
             self._announce_ready()
 
-    def create_application(
-        self, protocol: Any, scope: dict[str, Any]
-    ) -> asyncio.Queue[dict[str, Any]] | None:
-        scope["root_path"] = self.root_path  # and not what a client's Daphne-Root-Path says
-        if client := last_value(scope["headers"], self.proxy_forwarded_address_header):
-            protocol.client_addr = scope["client"] = [client, 0]
+    def stop(self) -> None:
+        with suppress(ReactorNotRunning):
+            super().stop()
+
+    # Applications
+
+    def create_application(self, protocol: Any, scope: dict[str, Any]) -> asyncio.Queue[Any] | None:
+        self._tell_whence(protocol, scope)
+        if scope["type"] != "websocket":
+            queue: asyncio.Queue[Any] | None = super().create_application(protocol, scope)
+            return queue
+        scope |= {"asgi": {"version": "3.0"}, "extensions": {"websocket.ping": {}}}
+        inbox = Inbox(protocol)
+        running = self.application(scope, inbox.get, partial(self.handle_reply, protocol))
+        application = asyncio.ensure_future(running)
+        application.add_done_callback(protocol.application_done)
+        self.connections[protocol]["application_instance"] = application
+        return inbox
+
+    def _tell_whence(self, protocol: Any, scope: dict[str, Any]) -> None:
+        """Who asked, and how: the peer, or whoever a proxy that we trust speaks for."""
+        headers, proxies = scope["headers"], self._proxies
+        names = ("ws", "wss") if scope["type"] == "websocket" else ("http", "https")
         if scope["type"] == "websocket":
-            scheme = last_value(scope["headers"], self.proxy_forwarded_proto_header)
-            secure = scheme in {"https", "wss"} if scheme else protocol.transport_details.is_secure
-            scope["scheme"] = "wss" if secure else "ws"
-            scope["extensions"] = {"websocket.ping": {}}
-        queue: asyncio.Queue[dict[str, Any]] | None = super().create_application(protocol, scope)
-        if queue is not None and scope["type"] == "websocket":
-            application = self.connections[protocol]["application_instance"]
-            application.add_done_callback(protocol.application_done)
-        return queue
+            scope["scheme"] = names[protocol.transport_details.is_secure]
+        if proxies is None or not proxies.trust(scope["client"]):
+            scope["root_path"] = self.root_path  # and not what a client's Daphne-Root-Path says
+            return
+        if client := proxies.client(headers):
+            protocol.client_addr = scope["client"] = [client, 0]
+        if scheme := proxies.scheme(headers):
+            scope["scheme"] = names[scheme in {"https", "wss"}]
 
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
         match message["type"]:
             case "websocket.send" | "websocket.ping" if isinstance(protocol, WebSocketProtocol):
-                await protocol.send_in_turn(message)
+                if protocol.has_room:
+                    protocol.handle_reply(message)
+                else:
+                    await protocol.send_in_turn(message)
             case _:  # closing least of all may wait for a reader that does not read
                 await super().handle_reply(protocol, message)
+
+    # The end
+
+    def _handle_signals(self) -> None:
+        def handle(*_: object) -> None:
+            if self._is_ending:
+                os._exit(1)
+            self._is_ending = True
+            # Whatever hangs, also the event loop, and threads that Python would wait for.
+            signal.setitimer(signal.ITIMER_REAL, self._drain_timeout + 2)
+            reactor.callFromThread(lambda: asyncio.ensure_future(self._drain()))
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, handle)
+
+    async def _drain(self) -> None:
+        """Accept nobody, let the application do what it has to, see everybody off, and stop."""
+        notify("STOPPING=1")
+        for port in self._ports:
+            port.numberAccepts = BACKLOG
+            port.doRead()  # whoever waits in the queue, which is thrown away
+            port.stopListening()
+        try:
+            async with asyncio.timeout(self._drain_timeout):
+                await self._lifespan.stop()
+                while self._is_busy():
+                    self._close_websockets()
+                    await asyncio.sleep(LOOK_EVERY)
+        except TimeoutError:
+            logger.error("Not everything has ended in %g seconds", self._drain_timeout)
+        self.stop()
+
+    def _is_busy(self) -> bool:
+        """Whether an application still does something, or a WebSocket is open."""
+        return any(
+            is_running(details)
+            or (isinstance(protocol, WebSocketProtocol) and "disconnected" not in details)
+            for protocol, details in self.connections.items()
+        )
+
+    def _close_websockets(self) -> None:
+        for protocol in list(self.connections):
+            if isinstance(protocol, WebSocketProtocol) and protocol.state == protocol.STATE_OPEN:
+                protocol.sendClose(RESTARTING, "server restarting")
 
     def kill_all_applications(self) -> Deferred[None]:
         return Deferred.fromFuture(asyncio.ensure_future(self._cancel_applications()))
@@ -220,37 +235,64 @@ class Server(server.Server):  # type: ignore[misc]
         running = [
             details["application_instance"]
             for details in self.connections.values()
-            if "application_instance" in details
+            if is_running(details)
         ]
         for application in running:
             application.cancel()
         if running:
-            await asyncio.wait(running, timeout=self.application_close_timeout)
+            await asyncio.wait(running, timeout=LAST_WORDS)
         self.application_checker()  # to log what failed at the very end
 
 
 class CommandLine(cli.CommandLineInterface):  # type: ignore[misc]
-    server_class = Server
+    def __init__(self) -> None:
+        super().__init__()
+        # A connection whose other end is gone is noticed within 32 seconds (Daphne: 52), and one
+        # that lives is not ended after a day.
+        self.parser.set_defaults(ping_interval=15, ping_timeout=15, websocket_timeout=-1)
+        self.parser.add_argument(
+            "--trusted-proxies",
+            type=networks,
+            default="127.0.0.0/8,::1",
+            metavar="ADDRESSES",
+            help="With --proxy-headers: who is believed; addresses or networks, parted by commas."
+            " Whoever connects by a Unix socket is.",
+        )
+        self.parser.add_argument(
+            "--http-max-body",
+            type=int,
+            default=10 * 1024 * 1024,
+            metavar="BYTES",
+            help="Largest body of a request; a larger one is answered with 413.",
+        )
+        self.parser.add_argument(
+            "--drain-timeout",
+            type=float,
+            default=8.0,
+            metavar="SECONDS",
+            help="How long everybody has to end in good order, once a signal has come.",
+        )
 
-    def run(self, args: list[str]) -> None:
+    def run(self, args: Sequence[str]) -> None:
         """Listen first, so that a port that is taken is known before the application is loaded."""
         options = self.parser.parse_args(args)  # --help and mistakes end here
-        descriptor = options.file_descriptor
-        elsewhere = options.unix_socket or options.socket_strings
-        ipv6 = ":" in (options.host or "")  # Daphne would take the descriptor for one of IPv4
-        if descriptor is None and not elsewhere and not ipv6:
-            address = argparse.ArgumentParser(add_help=False)
-            address.add_argument("-p", "--port", type=int, default=cli.DEFAULT_PORT)
-            address.add_argument("-b", "--bind", default=cli.DEFAULT_HOST)
-            where, args = address.parse_known_args(args)
-            descriptor = listen(where.bind, where.port)
-            args = [*args, "--fd", str(descriptor)]
-        self._host = (options.host or "") if descriptor is None else host_of(descriptor)
+        listeners = [] if options.socket_strings else [listener_of(options)]
+        self._hosts = [listener.host for listener in listeners]
+        proxies = TrustedProxies(
+            options.trusted_proxies, options.proxy_headers_host or "X-Forwarded-For"
+        )
+        self.server_class = partial(
+            Server,
+            listeners=listeners,
+            proxies=proxies if options.proxy_headers else None,
+            http_max_body=options.http_max_body,
+            drain_timeout=options.drain_timeout,
+        )
         super().run(args)
 
     def load_asgi_app(self, asgi_app_path: str) -> Any:
         application = super().load_asgi_app(asgi_app_path)
-        if debugging() and not is_loopback(self._host):
+        if debugging() and not all(map(is_loopback, self._hosts)):
             sys.exit(
                 "DEBUG is on: everybody who reaches this server would see settings and source code,"
                 " and could log in as a demo user. Listen on 127.0.0.1, or set DEBUG=0."
@@ -258,30 +300,20 @@ class CommandLine(cli.CommandLineInterface):  # type: ignore[misc]
         return application
 
 
-def listen(host: str, port: int) -> int:
-    """Return the descriptor of a socket that listens there, or exit with one line saying why."""
-    try:
-        return socket.create_server((host, port), backlog=BACKLOG).detach()
-    except OSError as error:
-        hint = f" Choose another: PORT={port + 1}" if error.errno == errno.EADDRINUSE else ""
-        sys.exit(f"Cannot listen on {host}, port {port}: {error.strerror}.{hint}")
-    except OverflowError:
-        sys.exit(f"Cannot listen on port {port}: ports are numbers from 0 to 65535.")
+def listener_of(options: argparse.Namespace) -> Listener:
+    """What the command line asks to listen on, or exit with one line saying why it cannot be."""
+    if options.file_descriptor is not None:
+        return Listener.inherited(options.file_descriptor)
+    if options.unix_socket:
+        return Listener.on_file(options.unix_socket)
+    port = cli.DEFAULT_PORT if options.port is None else options.port
+    return Listener.on_port(options.host or cli.DEFAULT_HOST, port)
 
 
-def host_of(descriptor: int) -> str:
-    """The host that a socket listens on; empty if that is a file."""
-    with socket.socket(fileno=os.dup(descriptor)) as listener:
-        name = listener.getsockname()
-    return str(name[0]) if isinstance(name, tuple) else ""
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can connect."""
-    try:
-        return host in {"", "localhost"} or ip_address(host).is_loopback
-    except ValueError:
-        return False
+def is_running(details: Mapping[str, Any]) -> bool:
+    """Whether the application of a connection has not ended yet."""
+    application = details.get("application_instance")
+    return application is not None and not application.done()
 
 
 def debugging() -> bool:
@@ -290,12 +322,13 @@ def debugging() -> bool:
     return django is not None and django.settings.configured and bool(django.settings.DEBUG)
 
 
-def last_value(headers: Iterable[tuple[bytes, bytes]], name: str | None) -> str | None:
-    """A header's last value: our proxy added it. What stands before, a client may have made up."""
-    if name is None:
-        return None
-    values = [value for key, value in headers if key == name.lower().encode()]
-    return values[-1].rpartition(b",")[2].strip().decode("latin-1") if values else None
+def notify(state: str) -> None:
+    """Tell whoever started us, if they asked to be told: systemd's sd_notify(3)."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if address:
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.connect(address.replace("@", "\0", 1) if address[0] == "@" else address)
+            manager.send(state.encode())
 
 
 if __name__ == "__main__":

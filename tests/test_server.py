@@ -33,7 +33,8 @@ from twisted.web import http
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from project.server import MESSAGE_TOO_BIG, host_of, is_loopback, last_value
+from project.listener import Listener, is_loopback
+from project.websocket import MESSAGE_TOO_BIG
 from tests.asgi_apps import CHUNK
 from tests.servers import environment
 
@@ -307,25 +308,24 @@ def test_a_form_is_left_to_the_application(hardened):
 async def test_a_proxy_is_believed_what_it_added_itself(tmp_path):
     with served(tmp_path / "log", "--port", "0", "--proxy-headers") as running:
         scope = await running.ask("/websocket_scope", additional_headers=FORWARDED)
-        assert (scope["client"][0], scope["scheme"], scope["root_path"]) == (
-            "203.0.113.7",
-            "wss",
-            "",
-        )
+        assert (scope["client"][0], scope["scheme"]) == ("203.0.113.7", "wss")
+        assert scope["root_path"] == "/elsewhere"
+        scope = running.http(FORWARDED)
+        assert (scope["client"][0], scope["scheme"]) == ("203.0.113.7", "https")
+        assert scope["root_path"] == "/elsewhere"
+
+
+async def test_a_proxy_that_nobody_named_is_a_client_like_others(tmp_path):
+    options = ("--port", "0", "--proxy-headers", "--trusted-proxies", "192.0.2.0/24,::1")
+    with served(tmp_path / "log", *options) as running:
+        scope = await running.ask("/websocket_scope", additional_headers=FORWARDED)
+        assert (scope["client"][0], scope["scheme"], scope["root_path"]) == ("127.0.0.1", "ws", "")
         scope = running.http(FORWARDED)
         assert (scope["client"][0], scope["scheme"], scope["root_path"]) == (
-            "203.0.113.7",
-            "https",
+            "127.0.0.1",
+            "http",
             "",
         )
-
-
-@pytest.mark.parametrize(
-    ("values", "last"),
-    [([], None), ([b"a"], "a"), ([b"a, b"], "b"), ([b"a", b"b"], "b"), ([b"a,b", b"c , d"], "d")],
-)
-def test_the_last_value_of_a_header_counts(values, last):
-    assert last_value([(b"x-header", value) for value in values], "X-Header") == last
 
 
 # Messages
@@ -580,10 +580,10 @@ def test_others_can_connect_there(host):
 
 def test_a_socket_that_we_are_given_tells_its_host(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        assert host_of(listener.fileno()) == "127.0.0.1"
+        assert Listener(listener).host == "127.0.0.1"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "socket"))
-        assert host_of(listener.fileno()) == ""
+        assert Listener(listener).host == ""
 
 
 def test_a_site_for_developers_is_for_this_machine_alone(tmp_path):
