@@ -15,7 +15,7 @@ from django.core.handlers.asgi import ASGIRequest
 
 from . import conf, origins
 from .authentication import Credentials
-from .errors import Banned, ChatError, NotLoggedIn, TooManyConnections
+from .errors import Banned, ChatError, NotLoggedIn, Restarting, TooManyConnections
 from .frame_socket import FrameSocket
 from .sockets import CloseCode, Socket
 from .text_socket import TextSocket
@@ -31,6 +31,7 @@ REFUSALS: dict[type[ChatError], CloseCode] = {
     NotLoggedIn: CloseCode.LOGGED_OUT,
     Banned: CloseCode.BANNED,
     TooManyConnections: CloseCode.TOO_MANY,
+    Restarting: CloseCode.RESTART,
 }
 
 
@@ -75,6 +76,7 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # untyped
 
     async def _admit(self, credentials: Credentials) -> Socket:
         identity, standing = await self.worker.admit(credentials)
+        self.worker.insist_on_staying()
         pings = "websocket.ping" in self.scope.get("extensions", {})
         socket = self.dialect(self.send, identity, self.worker, pings=pings)
         if self.worker.switchboard.connections(socket) >= conf.CONNECTIONS:
@@ -92,12 +94,16 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # untyped
         event = await self._first_event(socket)
         while event["type"] != "websocket.disconnect":
             match event:
-                case {"type": "websocket.receive"} if socket.closed_at is None:
+                case {"type": "websocket.receive"} if self._may_speak(socket):
                     text = event.get("text")
-                    await socket.receive(event["bytes"] if text is None else text)
+                    await socket.take(event["bytes"] if text is None else text)
                 case {"type": "websocket.pong", "bytes": payload}:
                     socket.pong(payload)
             event = await self.receive()
+
+    def _may_speak(self, socket: Socket) -> bool:
+        """What a worker does not take before its end, a client says again to another one."""
+        return socket.closed_at is None and not self.worker.is_draining
 
     async def _first_event(self, socket: Socket) -> Scope:
         """Whoever speaks frames begins with one; without it we would keep a socket for nobody."""

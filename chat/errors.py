@@ -106,6 +106,12 @@ class Unavailable(ChatError):
     detail = "The server cannot store this right now; try again with the same id."
 
 
+class Restarting(Unavailable):
+    """Whoever comes back finds a worker that stays."""
+
+    detail = "The server is restarting; come back in a moment."
+
+
 class StorageFull(ChatError):
     code = "storage_full"
     detail = "The server has no room left to store messages."

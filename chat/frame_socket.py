@@ -42,7 +42,7 @@ class FrameSocket(Socket):
     @staticmethod
     def refusal(error: ChatError, code: CloseCode) -> str:
         """What somebody hears who is not let in."""
-        lines = (_error_frame(error, None), code.bye())
+        lines = (_error_frame(error, None), code.bye(error.retry_after_ms))
         return "\n".join(frames.encode(line).decode() for line in lines)
 
     def begin(self) -> None:

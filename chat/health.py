@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from channels.layers import get_channel_layer
+from django.core.handlers.asgi import ASGIRequest
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
@@ -170,6 +171,9 @@ async def readyz(request: HttpRequest) -> HttpResponse:
     """200 if everything works, otherwise 503; either way a word about each part."""
     answers = await asyncio.gather(*(part.answer() for part in PARTS.values()))
     words = dict(zip(PARTS, answers, strict=True))
-    response = JsonResponse(words, status=200 if set(answers) == {FINE} else 503)
+    worker = request.scope.get("worker") if isinstance(request, ASGIRequest) else None
+    if worker is not None and worker.is_draining:
+        words["worker"] = "is about to end"
+    response = JsonResponse(words, status=200 if set(words.values()) == {FINE} else 503)
     response._has_been_logged = True  # type: ignore[attr-defined]  # or Django logs each 503
     return response

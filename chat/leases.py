@@ -17,6 +17,7 @@ from .models import Connection, LastSeen, Lease
 from .rooms import UserKey
 
 LIFE = timedelta(seconds=15)  # of a lease that nobody renews
+MOVE = timedelta(seconds=5)  # that people take to come from a worker that ends to another one
 
 Version = tuple[datetime, int]  # when the lease began, and the number of its changes
 
@@ -51,6 +52,11 @@ def end(worker: str) -> None:
         for lease in Lease.objects.filter(pk=worker).select_for_update():
             _end(lease.connections.all())
             lease.delete()
+
+
+def leave(worker: str) -> None:
+    """Let a lease run out soon: whoever was connected there is about to come back elsewhere."""
+    Lease.objects.filter(pk=worker).update(renewed_at=Now() - LIFE + MOVE)
 
 
 def sweep() -> None:

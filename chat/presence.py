@@ -56,7 +56,7 @@ class Presence:
         await self._tasks.stop()
         if self._renewed_at is not None or not self._is_sure:
             with suppress(ChatError):  # then it runs out
-                await self._journal.run(leases.end, self._worker)
+                await self._journal.run(leases.leave, self._worker)
 
     async def _look_forever(self) -> None:
         while True:

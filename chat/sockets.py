@@ -89,6 +89,7 @@ class Socket(ABC):
         self._unacknowledged: deque[tuple[str, int, int]] = deque()  # room, rev, number of messages
         self._progress = asyncio.Event()
         self._asked: set[asyncio.Future[Any]] = set()  # writes that are not answered yet
+        self._is_listening = True
         self._consumer = asyncio.current_task()
         self._reaper: asyncio.TimerHandle | None = None
 
@@ -213,6 +214,19 @@ class Socket(ABC):
             texts.append(event["text"])
         return {"type": "websocket.send", "text": "\n".join(texts)} if len(texts) > 1 else event
 
+    async def take(self, message: str | bytes) -> None:
+        """Receive what its client says, one after the other."""
+        self._is_listening = False
+        try:
+            await self.receive(message)
+        finally:
+            self._is_listening = True
+
+    @property
+    def owes_an_answer(self) -> bool:
+        """Whether something that was taken has not been done yet."""
+        return bool(self._asked) or not self._is_listening
+
     async def wait_in_line(self, asked: asyncio.Future[Any]) -> None:
         """Let a client wait for its earlier writes before it fills our memory with more of them."""
         self._asked.add(asked)
@@ -251,11 +265,14 @@ class Socket(ABC):
 
     # The end
 
-    def close(self, code: CloseCode, *, retry_after_ms: int | None = None) -> None:
-        """Say goodbye and close; what still waits is not to be seen any more."""
+    def close(
+        self, code: CloseCode, *, retry_after_ms: int | None = None, is_urgent: bool = True
+    ) -> None:
+        """Say goodbye and close; if it is urgent, what still waits is not to be seen any more."""
         if self.closed_at is not None:
             return
-        self._clear()
+        if is_urgent:
+            self._clear()
         self.tell(code.bye(retry_after_ms))
         self._hand({"type": "websocket.close", "code": int(code), "reason": code.reason})
         self.closed_at = time.monotonic()

@@ -162,10 +162,17 @@ class Switchboard:
             if not here.sockets:
                 del self.users[socket.user_key]
 
-    def dismiss(self, socket: Socket, code: CloseCode, retry_after_ms: int | None = None) -> None:
-        """Forget a socket and close it; it sees nothing more."""
+    def dismiss(
+        self,
+        socket: Socket,
+        code: CloseCode,
+        *,
+        retry_after_ms: int | None = None,
+        is_urgent: bool = True,
+    ) -> None:
+        """Forget a socket and close it; if it is urgent, it sees nothing more."""
         self.unregister(socket)
-        socket.close(code, retry_after_ms=retry_after_ms)
+        socket.close(code, retry_after_ms=retry_after_ms, is_urgent=is_urgent)
 
     def _seat(self, socket: Socket, seat: Seat) -> None:
         room_id = seat.room.pk

@@ -5,6 +5,8 @@ belongs to that loop, never to the module: tests and throw-away loops get their 
 """
 
 import asyncio
+import random
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import AsyncExitStack
 from typing import Any, Self
@@ -15,17 +17,20 @@ from . import messaging, rooms
 from .announcements import Announcement, Announcer
 from .authentication import Credentials, Identity, holder, identify
 from .cursors import Cursors
-from .errors import Banned, NotLoggedIn, RateLimited, Unavailable, UnknownUser
+from .errors import Banned, NotLoggedIn, RateLimited, Restarting, Unavailable, UnknownUser
 from .journal import Journal
 from .limits import PostLimit
 from .messaging import Draft, Posted
 from .models import Room, opaque_id
 from .presence import Presence
 from .rooms import Seat, Standing
+from .sockets import CloseCode
 from .switchboard import Switchboard
 from .watch import Watch
 
 SHORTEST_WAIT = 0.5  # seconds; whoever waits for each token anew looks like whoever does not wait
+LAST_ANSWERS = 3.0  # seconds for what was asked before a worker began to drain
+RETURNS = 500  # clients of a drained worker that come back in a second, and at least in one
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Scope]]
@@ -46,6 +51,7 @@ class Worker:
         self.presence = Presence(key, self.journal, self.switchboard)
         self._post_limit = PostLimit()
         self._parts = AsyncExitStack()
+        self.is_draining = False
 
     async def __aenter__(self) -> Self:
         parts = (self._announcer, self.switchboard, self.watch, self.journal, self.cursors)
@@ -56,8 +62,30 @@ class Worker:
     async def __aexit__(self, *_: object) -> None:
         await self._parts.aclose()
 
+    async def drain(self) -> None:
+        """Answer what was asked, then send everybody to the other workers, a few at a time."""
+        self.is_draining = True
+        deadline = time.monotonic() + LAST_ANSWERS
+        while time.monotonic() < deadline and any(
+            socket.owes_an_answer for socket in self.switchboard.sockets()
+        ):
+            await asyncio.sleep(0.01)
+        sockets = self.switchboard.sockets()
+        window_ms = max(1_000, 1_000 * len(sockets) // RETURNS)
+        for socket in sockets:
+            retry_after_ms = random.randrange(window_ms)
+            self.switchboard.dismiss(
+                socket, CloseCode.RESTART, retry_after_ms=retry_after_ms, is_urgent=False
+            )
+
+    def insist_on_staying(self) -> None:
+        """Restarting if whoever comes now would have to leave at once."""
+        if self.is_draining:
+            raise Restarting(retry_after_ms=random.randrange(1_000))
+
     async def admit(self, credentials: Credentials) -> tuple[Identity, Standing]:
-        """Who connects, and what they may see; NotLoggedIn, Banned."""
+        """Who connects, and what they may see; NotLoggedIn, Banned, Restarting."""
+        self.insist_on_staying()
         # Using a ticket up is a write; everything else only reads.
         run = self.journal.run if credentials.ticket else self.switchboard.read
         identity, known = await run(_admit, credentials)
@@ -179,19 +207,38 @@ def _leave(user: AbstractBaseUser, room_id: str) -> Seat:
 
 
 class WithWorker:
-    """Wraps an ASGI application: every WebSocket finds its loop's worker in `scope["worker"]`."""
+    """Wraps an ASGI application: every scope names its loop's worker, where there is one.
+
+    A WebSocket never comes without. A server that sends lifespan events has it from the start, and
+    gives it time for an orderly end.
+    """
 
     def __init__(self, application: ASGIApplication) -> None:
         self._application = application
         self._workers: dict[asyncio.AbstractEventLoop, asyncio.Task[Worker]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
-            scope = {**scope, "worker": await self._worker()}
-        await self._application(scope, receive, send)
+        match scope["type"]:
+            case "lifespan":
+                await self._live(receive, send)
+            case "websocket":
+                await self._application({**scope, "worker": await self._worker()}, receive, send)
+            case _:
+                worker = self._workers.get(asyncio.get_running_loop())
+                here = worker.result() if worker and worker.done() else None
+                await self._application({**scope, "worker": here}, receive, send)
 
     async def _worker(self) -> Worker:
         loop = asyncio.get_running_loop()
         if loop not in self._workers:  # a task, so that simultaneous first connections share it
             self._workers[loop] = loop.create_task(Worker().__aenter__())
         return await asyncio.shield(self._workers[loop])
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()  # lifespan.startup
+        worker = await self._worker()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()  # lifespan.shutdown
+        await worker.drain()
+        await worker.__aexit__()
+        await send({"type": "lifespan.shutdown.complete"})

@@ -111,6 +111,16 @@ def test_a_lease_that_is_given_back_takes_its_connections_with_it(people):
     assert alice.pk in leases.last_seen([alice.pk])
 
 
+def test_whoever_leaves_is_online_for_the_moment_that_moving_takes(people):
+    alice = people[0]
+    leases.begin("one", {"a": alice.pk})
+    leases.leave("one")
+    assert leases.online([alice.pk]) == {alice.pk}
+    lease = Lease.objects.get(pk="one")
+    Lease.objects.update(renewed_at=lease.renewed_at - leases.MOVE)
+    assert leases.online([alice.pk]) == set()
+
+
 def test_what_a_dead_worker_left_is_cleared_up_with_the_time_of_its_last_sign(people):
     alice, bob, _ = people
     leases.begin("dead", {"a": alice.pk})

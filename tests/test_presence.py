@@ -230,11 +230,12 @@ async def test_a_slow_reader_is_told_when_it_reads_again(tokens, application, wo
             await bob.until(lambda: [f for f in bob.frames if f.get("type") == "presence"])
 
 
-async def test_a_worker_that_ends_takes_its_people_with_it(transactional_db, tokens):
+async def test_people_of_a_worker_that_ends_have_a_moment_to_come_back(transactional_db, tokens):
     async with Worker() as worker, browser(serve(worker), tokens["alice"]):
         await until_connections(1)
-    assert await meanwhile(Connection.objects.count) == 0
-    assert await meanwhile(Lease.objects.count) == 0
+    assert await meanwhile(Connection.objects.count) == 1
+    lease = await meanwhile(Lease.objects.annotate(now=Now()).get)
+    assert lease.renewed_at + leases.LIFE <= lease.now + leases.MOVE
 
 
 async def test_a_worker_with_nobody_writes_nothing(worker):
