@@ -124,7 +124,6 @@ class Server(server.Server):  # type: ignore[misc]
         reactor.callWhenRunning(lambda: asyncio.ensure_future(self._begin()))
 
     def listen_success(self, port: Any) -> None:
-        super().listen_success(port)
         self._ports.append(port)
         port.stopReading()  # until the application has begun
 
@@ -135,6 +134,7 @@ class Server(server.Server):  # type: ignore[misc]
             return
         for port in self._ports:
             port.startReading()
+            super().listen_success(port)  # says so
         notify("READY=1")
         if self._announce_ready is not None:
             self._announce_ready()

@@ -20,8 +20,10 @@ CHUNK = "x" * 65_536
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
-    if scope["type"] == "http":
-        await http_scope(scope, receive, send)
+    if scope["type"] == "lifespan":
+        await LIFESPANS[os.environ.get("LIFESPAN", "unknown")](receive, send)
+    elif scope["type"] == "http":
+        await HTTP.get(scope["path"], http_scope)(scope, receive, send)
     else:
         assert (await receive())["type"] == "websocket.connect"
         await APPLICATIONS[scope["path"]](scope, receive, send)
@@ -31,6 +33,52 @@ async def http_scope(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.start", "status": 200})
     body = json.dumps({key: scope[key] for key in ("client", "root_path", "scheme")})
     await send({"type": "http.response.body", "body": body.encode()})
+
+
+async def body_size(scope: Scope, receive: Receive, send: Send) -> None:
+    """How many bytes came."""
+    size, more = 0, True
+    while more:
+        event = await receive()
+        size += len(event.get("body", b""))
+        more = event.get("more_body", False)
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": b"%d" % size})
+
+
+async def slow_answer(scope: Scope, receive: Receive, send: Send) -> None:
+    print("asked", flush=True)
+    await asyncio.sleep(1)
+    await http_scope(scope, receive, send)
+
+
+async def unknown(receive: Receive, send: Send) -> None:
+    raise ValueError("There is no lifespan here")
+
+
+async def told(receive: Receive, send: Send) -> None:
+    for event in ("startup", "shutdown"):
+        assert (await receive())["type"] == f"lifespan.{event}"
+        await asyncio.sleep(0.3)
+        print(f"{event} is over", flush=True)
+        await send({"type": f"lifespan.{event}.complete"})
+
+
+async def startup_failed(receive: Receive, send: Send) -> None:
+    await receive()
+    await send({"type": "lifespan.startup.failed", "message": "Nothing is there."})
+
+
+async def endless_shutdown(receive: Receive, send: Send) -> None:
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    print("hanging", flush=True)
+    await asyncio.sleep(3600)
+
+
+LIFESPANS = {app.__name__: app for app in (unknown, told, startup_failed, endless_shutdown)}
+HTTP = {f"/{app.__name__}": app for app in (body_size, slow_answer)}
 
 
 async def websocket_scope(scope: Scope, receive: Receive, send: Send) -> None:
@@ -200,6 +248,24 @@ async def clean_up(scope: Scope, receive: Receive, send: Send) -> None:
         print("cleaned up", flush=True)
 
 
+async def never_listen(scope: Scope, receive: Receive, send: Send) -> None:
+    """Take nothing of what the client says until it is told to."""
+    await send({"type": "websocket.accept"})
+    facts = noticed[scope["query_string"]]
+    facts["bytes"] = 0
+    while not noticed[b"listen"]:
+        await asyncio.sleep(0.05)
+    while (event := await receive())["type"] != "websocket.disconnect":
+        facts["bytes"] += len(event.get("text") or event.get("bytes") or "")
+        if event.get("text") == "the last one":
+            facts["all"] = facts["bytes"]
+
+
+async def listen(scope: Scope, receive: Receive, send: Send) -> None:
+    noticed[b"listen"]["now"] = True
+    await send({"type": "websocket.accept"})
+
+
 async def fail_to_clean_up(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "websocket.accept"})
     try:
@@ -231,5 +297,7 @@ APPLICATIONS = {
         send_after_the_end,
         clean_up,
         fail_to_clean_up,
+        never_listen,
+        listen,
     )
 }

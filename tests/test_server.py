@@ -13,8 +13,8 @@ import subprocess
 import sys
 import time
 from ast import literal_eval
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
@@ -23,18 +23,23 @@ from typing import Any
 
 import pytest
 from autobahn.twisted.websocket import WebSocketServerProtocol
+from autobahn.websocket.protocol import PreparedMessage
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from daphne import cli, http_protocol, server, ws_protocol
+from twisted.internet.abstract import FileDescriptor
 from twisted.internet.tcp import Connection as TCPConnection
+from twisted.internet.tcp import Port as TCPPort
+from twisted.internet.unix import Port as UnixPort
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.web import http
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection, connect, unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from project.listener import Listener, is_loopback
-from project.websocket import MESSAGE_TOO_BIG
+from project.server import RESTARTING
+from project.websocket import MESSAGE_TOO_BIG, text_frame
 from tests.asgi_apps import CHUNK
 from tests.servers import environment
 
@@ -82,22 +87,24 @@ class Running:
                 chunks, before = await self.noticed(key, "chunks"), chunks
         return chunks
 
-    def http(self, headers: dict[str, str]) -> dict[str, Any]:
+    def http(self, headers: dict[str, str], path: str = "/") -> dict[str, Any]:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
-        connection.request("GET", "/", headers=headers)
+        connection.request("GET", path, headers=headers)
         answer: dict[str, Any] = json.load(connection.getresponse())
         connection.close()
         return answer
 
 
 @contextmanager
-def served(log: Path, *options: str, command: tuple[str, ...] = SERVER) -> Iterator[Running]:
+def served(
+    log: Path, *options: str, command: tuple[str, ...] = SERVER, **env: str
+) -> Iterator[Running]:
     token = secrets.token_hex(8)
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*command, *(options or ("--port", "0")), "tests.asgi_apps:application"],
             cwd=ROOT,
-            env=os.environ | {"TOKEN": token},
+            env=os.environ | {"TOKEN": token} | env,
             stdout=output,
             stderr=output,
         )
@@ -267,6 +274,109 @@ async def test_what_fails_at_the_very_end_is_logged(tmp_path):
             running.process.terminate()
             assert await asyncio.to_thread(running.process.wait, PATIENCE) == 0
         assert running.log.read_text().count("RuntimeError: at the very end") == 1
+
+
+# The end
+
+
+async def test_nobody_is_accepted_any_more_once_a_signal_has_come(tmp_path):
+    with served(tmp_path / "log", LIFESPAN="endless_shutdown") as running:
+        running.process.terminate()
+        await until_logged(running, "hanging")
+        with pytest.raises(ConnectionRefusedError):
+            await running.connect("/echo")
+
+
+async def test_who_waits_to_be_accepted_is_not_cut_off(tmp_path):
+    with served(tmp_path / "log") as running:
+        running.process.send_signal(signal.SIGSTOP)
+        asking = asyncio.create_task(asyncio.to_thread(running.http, {}))
+        await asyncio.sleep(0.3)  # it is in the queue of the kernel
+        running.process.terminate()
+        running.process.send_signal(signal.SIGCONT)
+        assert (await asking)["scheme"] == "http"
+        assert await ended(running) == 0
+
+
+async def test_a_request_is_answered_before_the_end(tmp_path):
+    with served(tmp_path / "log") as running:
+        asking = asyncio.create_task(asyncio.to_thread(running.http, {}, "/slow_answer"))
+        await until_logged(running, "asked")
+        running.process.terminate()
+        assert (await asking)["scheme"] == "http"
+        assert await ended(running) == 0
+
+
+async def test_a_websocket_is_told_that_the_server_restarts(tmp_path):
+    with served(tmp_path / "log") as running:
+        async with running.connect("/echo") as ws:
+            running.process.terminate()
+            assert await closed(ws) == (RESTARTING, "server restarting")
+        assert await ended(running) == 0
+
+
+async def test_who_does_not_read_its_goodbye_does_not_hold_up_the_end(tmp_path):
+    options = ("--port", "0", "--drain-timeout", "1")
+    with served(tmp_path / "log", *options) as running, RudeClient(running, "/flood?end"):
+        await running.suspended("end")
+        running.process.terminate()
+        assert await ended(running) == 0
+
+
+async def test_an_application_is_told_of_the_beginning_and_the_end(tmp_path):
+    with served(tmp_path / "log", LIFESPAN="told") as running:
+        assert await asyncio.to_thread(running.http, {})
+        assert "startup is over" in running.log.read_text()
+        running.process.terminate()
+        assert await ended(running) == 0
+        assert "shutdown is over" in running.log.read_text()
+
+
+def test_an_application_that_cannot_start_is_not_served(tmp_path):
+    with (
+        pytest.raises(AssertionError, match="Nothing is there"),
+        served(tmp_path / "log", LIFESPAN="startup_failed"),
+    ):
+        pass
+
+
+async def test_whatever_hangs_the_end_comes(tmp_path):
+    options = ("--port", "0", "--drain-timeout", "1")
+    with served(tmp_path / "log", *options, LIFESPAN="endless_shutdown") as running:
+        running.process.terminate()
+        assert await ended(running) == 0
+        assert "Not everything has ended in 1 seconds" in running.log.read_text()
+
+
+async def test_a_second_signal_ends_the_process_at_once(tmp_path):
+    with served(tmp_path / "log", LIFESPAN="endless_shutdown") as running:
+        running.process.terminate()
+        await until_logged(running, "hanging")
+        running.process.terminate()
+        assert await ended(running) == 1
+
+
+async def test_whoever_started_it_is_told_when_it_accepts_and_when_it_ends(tmp_path):
+    """systemd, or what starts several workers."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(PATIENCE)
+        with served(tmp_path / "log", NOTIFY_SOCKET=str(tmp_path / "notify")) as running:
+            assert await asyncio.to_thread(manager.recv, 100) == b"READY=1"
+            assert await asyncio.to_thread(running.http, {})
+            running.process.terminate()
+            assert await asyncio.to_thread(manager.recv, 100) == b"STOPPING=1"
+
+
+async def ended(running: Running) -> int:
+    """The exit code, well before anybody loses patience."""
+    return await asyncio.to_thread(running.process.wait, 10)
+
+
+async def until_logged(running: Running, text: str) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while text not in running.log.read_text():
+            await asyncio.sleep(0.02)
 
 
 # The scope
@@ -520,6 +630,147 @@ def memory(running: Running) -> int:
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
+async def test_a_client_that_floods_is_not_read_until_the_application_listens(hardened):
+    """All that it says waits in the network, and nothing of it is lost."""
+    chunk, said = "y" * 60_000, 0
+    async with hardened.connect("/never_listen?flood", ping_interval=None) as ws:
+        before = memory(hardened)
+        with suppress(TimeoutError):
+            while said < 200 * MIB:
+                async with asyncio.timeout(2):
+                    await ws.send(chunk)
+                said += len(chunk)
+        assert said < 50 * MIB
+        assert memory(hardened) - before < 2 * MIB
+        async with hardened.connect("/listen"):
+            pass
+        await ws.send("the last one")
+        assert await hardened.noticed("flood", "all") >= said
+
+
+async def test_tiny_messages_are_not_taken_out_of_the_network_either(hardened):
+    with RudeClient(hardened, "/never_listen?tiny") as client:
+        before = memory(hardened)
+        flood = b"\x81\x80\0\0\0\0" * 20_000
+        client.socket.settimeout(1)
+        with suppress(TimeoutError):
+            for _ in range(200):
+                client.socket.sendall(flood)
+        assert memory(hardened) - before < 2 * MIB
+
+
+async def test_pings_of_who_does_not_read_cost_no_memory(hardened):
+    with RudeClient(hardened, "/echo") as client:
+        ping = b"\x89\xfd\0\0\0\0" + b"p" * 125
+        client.socket.settimeout(1)
+        with suppress(TimeoutError):
+            for _ in range(100):
+                client.socket.sendall(ping * 500)
+        before = memory(hardened)
+        with suppress(TimeoutError):
+            for _ in range(400):
+                client.socket.sendall(ping * 500)
+        assert memory(hardened) - before < 2 * MIB
+
+
+async def test_all_receivers_of_a_message_share_its_frame():
+    assert text_frame("to everybody") is text_frame("to " + "everybody")
+
+
+# Requests
+
+
+def post(running: Running, size: int, **options: Any) -> tuple[int, bytes]:
+    connection = HTTPConnection("127.0.0.1", running.port, timeout=PATIENCE)
+    try:
+        connection.request("POST", "/body_size", b"x" * size, **options)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+@pytest.fixture(scope="module")
+def frugal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    options = ("--port", "0", "--http-max-body", "1000")
+    with served(tmp_path_factory.mktemp("frugal") / "log", *options) as running:
+        yield running
+
+
+def test_a_body_reaches_the_application(frugal):
+    assert post(frugal, 1000) == (200, b"1000")
+
+
+def test_a_body_that_is_announced_as_too_large_is_refused(frugal):
+    assert post(frugal, 1001)[0] == 413
+
+
+def test_a_body_that_grows_too_large_is_refused(frugal):
+    assert (
+        post(frugal, 1001, encode_chunked=True, headers={"Transfer-Encoding": "chunked"})[0] == 413
+    )
+
+
+# Where it listens
+
+
+async def test_it_listens_on_a_file(tmp_path):
+    path = tmp_path / "socket"
+    for _ in range(2):  # a file that an earlier server left is no obstacle
+        log = tmp_path / "log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [*SERVER, "--unix-socket", str(path), "tests.asgi_apps:application"],
+                cwd=ROOT,
+                env=os.environ | {"TOKEN": secrets.token_hex(8)},
+                stdout=output,
+                stderr=output,
+            )
+        try:
+            async with asyncio.timeout(PATIENCE), connect_to_file(path) as ws:
+                await ws.send("hello")
+                assert (await hear_event(ws))["text"] == "hello"
+        finally:
+            process.terminate()
+            assert process.wait(PATIENCE) == 0
+
+
+@asynccontextmanager
+async def connect_to_file(path: Path) -> AsyncIterator[ClientConnection]:
+    while True:
+        with suppress(OSError):
+            ws = await unix_connect(str(path), "ws://localhost/echo")
+            break
+        await asyncio.sleep(0.05)
+    async with ws:
+        yield ws
+
+
+def test_it_does_not_take_the_place_of_a_file_that_is_none_of_its(tmp_path):
+    path = tmp_path / "letter"
+    path.write_text("Dear Bob")
+    command = [*SERVER, "--unix-socket", str(path), "tests.asgi_apps:application"]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
+    assert (ended.returncode, path.read_text()) == (1, "Dear Bob")
+    [line] = ended.stderr.splitlines()
+    assert str(path) in line
+
+
+def test_a_descriptor_that_does_not_listen_is_one_line():
+    command = [*SERVER, "--fd", "0", "tests.asgi_apps:application"]
+    ended = subprocess.run(
+        command,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert ended.returncode == 1
+    [line] = ended.stderr.splitlines()
+    assert line.startswith("Descriptor 0 is no socket")
+
+
 # TLS
 
 
@@ -612,14 +863,26 @@ def test_a_site_for_developers_is_for_this_machine_alone(tmp_path):
         (http_protocol.HTTPFactory.buildProtocol, ["self", "addr"]),
         (http_protocol.WebRequest.__init__, ["self", "args", "kwargs"]),
         (http.Request.__init__, ["self", "channel", "queued", "parsePOSTFormSubmission"]),
+        (http.Request.gotLength, ["self", "length"]),
+        (http.Request.handleContentChunk, ["self", "data"]),
+        (http_protocol.WebRequest.process, ["self"]),
         (server.Server.create_application, ["self", "protocol", "scope"]),
         (server.Server.handle_reply, ["self", "protocol", "message"]),
+        (server.Server.listen_success, ["self", "port"]),
+        (server.Server.stop, ["self"]),
         (server.Server.kill_all_applications, ["self"]),
+        (ws_protocol.WebSocketProtocol.check_timeouts, ["self"]),
         (ws_protocol.WebSocketProtocol.handle_exception, ["self", "exception"]),
         (ws_protocol.WebSocketProtocol.handle_reply, ["self", "message"]),
         (ws_protocol.WebSocketProtocol.serverAccept, ["self", "subprotocol"]),
         (ws_protocol.WebSocketProtocol.serverReject, ["self"]),
-        (ws_protocol.WebSocketProtocol.serverSend, ["self", "content", "binary"]),
+        (PreparedMessage.__init__, ["self", "payload", "isBinary", "applyMask", "doNotCompress"]),
+        (WebSocketServerProtocol._cancelAutoPingTimeoutCall, ["self"]),
+        (WebSocketServerProtocol._dataReceived, ["self", "data"]),
+        (WebSocketServerProtocol.consumeData, ["self"]),
+        (WebSocketServerProtocol.processData, ["self"]),
+        (WebSocketServerProtocol.onMessage, ["self", "payload", "isBinary"]),
+        (WebSocketServerProtocol.onPing, ["self", "payload"]),
         (WebSocketServerProtocol.connectionLost, ["self", "reason"]),
         (WebSocketServerProtocol.connectionMade, ["self"]),
         (WebSocketServerProtocol.dropConnection, ["self", "abort"]),
@@ -630,6 +893,10 @@ def test_a_site_for_developers_is_for_this_machine_alone(tmp_path):
             WebSocketServerProtocol._max_message_size_exceeded,
             ["self", "msg_size", "max_msg_size", "reason"],
         ),
+        (TCPPort._fromListeningDescriptor, ["reactor", "fd", "addressFamily", "factory"]),
+        (TCPPort.doRead, ["self"]),
+        (UnixPort._fromListeningDescriptor, ["reactor", "fd", "factory"]),
+        (TCPConnection.writeSomeData, ["self", "data"]),
         (TCPConnection.registerProducer, ["self", "producer", "streaming"]),
         (TLSMemoryBIOProtocol.registerProducer, ["self", "producer", "streaming"]),
     ],
@@ -643,6 +910,34 @@ def test_daphne_still_says_when_its_factories_are_made():
     source = inspect.getsource(server.Server.run)
     assert source.index("self.ws_factory =") < source.index("self.ready_callable()")
     assert source.index("self.ready_callable()") < source.index("reactor.run(")
+
+
+def test_daphne_still_takes_what_we_say_otherwise():
+    parameters = inspect.signature(server.Server.__init__).parameters
+    headers = [f"proxy_forwarded_{header}_header" for header in ("address", "port", "proto")]
+    assert {"signal_handlers", "ready_callable", "endpoints", *headers} <= parameters.keys()
+
+
+def test_daphne_still_keeps_an_application_where_we_look_for_it():
+    source = inspect.getsource(server.Server.create_application)
+    assert 'self.connections[protocol]["application_instance"] =' in source
+
+
+def test_twisted_still_keeps_what_it_has_to_write_where_we_look_for_it():
+    connection = FileDescriptor(reactor=object())
+    assert (connection._tempDataBuffer, connection.dataBuffer) == ([], b"")
+    assert not connection.connected
+    assert not connection.disconnecting
+
+
+def test_twisted_still_accepts_as_many_as_a_port_says():
+    assert "range(numAccepts)" in inspect.getsource(TCPPort.doRead)
+    assert "numAccepts = self.numberAccepts" in inspect.getsource(TCPPort.doRead)
+
+
+def test_a_queue_still_lets_a_class_see_what_goes_in_and_out():
+    for hook in (asyncio.Queue._put, asyncio.Queue._get):
+        assert hook.__name__ in inspect.getsource(asyncio.Queue)
 
 
 def test_autobahn_still_lets_a_class_set_its_closing_timeout():
