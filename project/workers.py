@@ -10,93 +10,19 @@ ends them, and a second one at once.
 
 import argparse
 import asyncio
-import ctypes
 import os
 import signal
 import socket
 import sys
-import tempfile
-from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
-from typing import NamedTuple, TextIO
+from typing import NamedTuple
 
-from . import environment as env
 from .listener import Listener
+from .process import ROOT, Worker, notices, say, why
 
-ROOT = Path(__file__).resolve().parent.parent
-SERVE = (sys.executable, str(ROOT / "manage.py"), "serve")
-
-READY_WITHIN = 30.0  # seconds from its start until a worker accepts connections
-ENDED_WITHIN = env.number("DRAIN_SECONDS", default=8) + 4  # seconds; a worker wants two less
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 10.0  # seconds until one that keeps dying starts again
-LONGEST_LINE = 65_536  # bytes
-PR_SET_PDEATHSIG = 1  # of prctl(2)
-
-
-class Worker:
-    """One process, from its start to its end."""
-
-    def __init__(self, name: str, process: Process) -> None:
-        self._process = process
-        streams = ((process.stdout, sys.stdout), (process.stderr, sys.stderr))
-        self._logs = [
-            asyncio.create_task(relay(name, stream, to)) for stream, to in streams if stream
-        ]
-
-    @classmethod
-    async def start(cls, name: str, listener: socket.socket, **told: str) -> "Worker":
-        process = await asyncio.create_subprocess_exec(
-            *(*SERVE, "--fd", str(listener.fileno())),
-            pass_fds=[listener.fileno()],
-            env=os.environ | {"PYTHONUNBUFFERED": "1"} | told,
-            stdin=DEVNULL,
-            stdout=PIPE,
-            stderr=PIPE,
-            start_new_session=True,  # Ctrl-C is for the supervisor
-            preexec_fn=end_with_parent if sys.platform == "linux" else None,
-        )
-        return cls(name, process)
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    @property
-    def is_alive(self) -> bool:
-        return self._process.returncode is None
-
-    async def is_ready(self, notices: socket.socket) -> bool:
-        """Wait until it accepts connections; but not for ever, and not for one that has ended."""
-        ready, ended = asyncio.create_task(is_told(notices)), asyncio.create_task(self.ended())
-        try:
-            await asyncio.wait({ready, ended}, timeout=READY_WITHIN, return_when="FIRST_COMPLETED")
-            return ready.done()
-        finally:
-            ready.cancel()
-            ended.cancel()
-
-    async def ended(self) -> int:
-        """What it exited with (less than 0: the signal that ended it), once its log is complete."""
-        code = await self._process.wait()
-        await asyncio.wait(self._logs, timeout=1)  # others may have its descriptors, and live on
-        return code
-
-    async def end(self) -> None:
-        """Let it see everybody off, but not for ever."""
-        with suppress(ProcessLookupError):
-            self._process.terminate()
-        try:
-            await asyncio.wait_for(self.ended(), ENDED_WITHIN)
-        except TimeoutError:
-            self.kill()
-            await self.ended()
-
-    def kill(self) -> None:
-        with suppress(ProcessLookupError):
-            self._process.kill()
 
 
 class Place:
@@ -118,22 +44,13 @@ class Place:
             try:
                 worker = await Worker.start(self.name, self._listener, **told)
             except OSError as error:
-                say("workers", f"{self.name} could not start: {error}")
+                say(f"{self.name} could not start: {error}")
                 return False
             self._alive = [*(worker for worker in self._alive if worker.is_alive), worker]
-            if await worker.is_ready(inbox):
-                self._worker = worker
-                say("workers", f"{self.name} is ready (process {worker.pid})")
-                return True
-        await self._give_up(worker)
-        return False
-
-    async def _give_up(self, worker: Worker) -> None:
-        if worker.is_alive:
-            say("workers", f"{self.name} is not ready after {READY_WITHIN:g} s, and is killed")
-            worker.kill()
-        if (code := await worker.ended()) != 1:  # with which Python exits when it has said why
-            say("workers", f"{self.name} could not start: {why(code)}")
+            if not await worker.is_ready(inbox):
+                return False
+        self._worker = worker
+        return True
 
     async def replace(self) -> bool:
         """Have a successor. Until it is ready, its predecessor serves."""
@@ -154,10 +71,10 @@ class Place:
             async with self._turn:
                 if self._worker is not worker:
                     continue
-                say("workers", f"{self.name} is dead: {why(code)}")
                 self._listener = self._renewed()
                 again = monotonic() - tried < LONGEST_PAUSE
                 pause = min(max(SHORTEST_PAUSE, 2 * pause), LONGEST_PAUSE) if again else 0.0
+                say(f"{self.name} is gone ({why(code)}), another starts in {pause:g} s")
                 await asyncio.sleep(pause)
                 tried = monotonic()
                 await self.fill()
@@ -187,7 +104,7 @@ class Supervisor:
             if not await self._start():
                 return 1
             count, url = len(self._places), self._address.url
-            say("workers", f"{count} serve {url} (Ctrl-C ends them, make restart replaces them)")
+            say(f"{count} serve {url} (Ctrl-C ends them, make restart replaces them)")
             await self._listen_to_commands()
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._restart_when_asked())
@@ -220,7 +137,7 @@ class Supervisor:
         while True:
             answer = await self._asked.get()
             outcome = await self._restart()
-            say("workers", outcome.text)
+            say(outcome.text)
             if not answer.done():
                 answer.set_result(outcome)
 
@@ -243,7 +160,7 @@ class Supervisor:
             path.parent.mkdir(exist_ok=True)
             await asyncio.start_unix_server(answer, path)
         except OSError as error:
-            say("workers", f"only SIGHUP can restart them: {error}")
+            say(f"only SIGHUP can restart them: {error}")
 
 
 class Outcome(NamedTuple):
@@ -281,57 +198,6 @@ class Address(NamedTuple):
         return bound
 
 
-@contextmanager
-def notices() -> Iterator[tuple[socket.socket, str]]:
-    """Where a worker can say that it is ready, as sd_notify(3) does; and its address."""
-    with (
-        tempfile.TemporaryDirectory(prefix="roost-") as directory,
-        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as inbox,
-    ):
-        inbox.setblocking(False)
-        inbox.bind(address := f"{directory}/notices")
-        yield inbox, address
-
-
-async def is_told(inbox: socket.socket) -> None:
-    """Return when the worker says that it accepts connections."""
-    while b"READY=1" not in await asyncio.get_running_loop().sock_recv(inbox, 4096):
-        pass
-
-
-async def relay(name: str, stream: asyncio.StreamReader, to: TextIO) -> None:
-    """Pass on what a worker logs, line by line, also what is no text."""
-    rest = b""
-    while chunk := await stream.read(LONGEST_LINE):
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            say(name, line, to)
-        if len(rest) > LONGEST_LINE:
-            say(name, rest, to)
-            rest = b""
-    if rest:
-        say(name, rest, to)
-
-
-def say(name: str, line: str | bytes, to: TextIO = sys.stdout) -> None:
-    label = f"{name:<8} |"
-    if to.isatty() and not os.environ.get("NO_COLOR"):
-        label = f"\x1b[{31 + sum(name.encode()) % 6}m{label}\x1b[0m"
-    text = line.encode() if isinstance(line, str) else line
-    with suppress(OSError):  # nobody reads any more: no reason to end
-        to.buffer.write(label.encode() + b" " + text + b"\n")
-        to.flush()
-
-
-def why(code: int) -> str:
-    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-
-
-def end_with_parent() -> None:
-    """Ask for SIGTERM when the supervisor is gone, however it went; Linux only."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
 def all_workers(here: int) -> str:
     """CHAT_WORKERS, for the checks: as it is set, unless there are more here already."""
     told = os.environ.get("CHAT_WORKERS", "")
@@ -366,7 +232,7 @@ async def supervise(address: Address, workers: int) -> int:
         if running.cancelling():
             supervisor.kill()
         else:
-            say("workers", "all are to end")
+            say("all are to end")
             running.cancel()
 
     loop = asyncio.get_running_loop()

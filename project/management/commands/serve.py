@@ -20,7 +20,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1")
         where = parser.add_mutually_exclusive_group()
-        where.add_argument("--port", default="8000", help="default: 8000")
+        where.add_argument("--port", type=int, help="default: 8000")
         where.add_argument("--unix-socket", metavar="PATH")
         where.add_argument("--fd", metavar="NUMBER", type=int, help="a descriptor of a socket")
 
@@ -35,7 +35,8 @@ def _place(options: dict[str, Any]) -> list[str]:
         return ["--fd", str(options["fd"])]
     if options["unix_socket"]:
         return ["--unix-socket", options["unix_socket"]]
-    return ["--bind", options["host"], "--port", options["port"]]
+    port = 8000 if options["port"] is None else options["port"]
+    return ["--bind", options["host"], "--port", str(port)]
 
 
 def _listen(descriptor: int) -> None:
