@@ -189,7 +189,7 @@ def test_each_frame_has_a_mask_of_its_own(client):
     two=[b"one", b"two"],
     empty_ones=[b"", b"", b""],
     empty_ones_around_another=[b"", b"one", b""],
-    long_ones=[b"x" * 126, b"y" * 300],
+    a_long_one=[b"x" * 126, b"y"],
 )
 def test_fragments_come_back_as_one_message(client, case, opcode, at_a_time):
     say(client, *fragments(opcode, case), at_a_time=at_a_time)
@@ -245,20 +245,18 @@ def test_a_message_that_has_ended_is_not_continued(client, fin):
 # Frames that cannot be
 
 
-@each_size
 @pytest.mark.parametrize("reserved", range(1, 8))
 @pytest.mark.parametrize("opcode", [TEXT, BINARY, PING, CLOSE], ids=name)
-def test_reserved_bits_are_refused(client, opcode, reserved, at_a_time):
+def test_reserved_bits_are_refused(client, opcode, reserved):
     payload = closing(1000) if opcode == CLOSE else b"hello"
-    say(client, frame(opcode, payload, reserved=reserved), at_a_time=at_a_time)
+    say(client, frame(opcode, payload, reserved=reserved))
     assert_refuses(client, PROTOCOL_ERROR)
 
 
-@each_size
 @pytest.mark.parametrize("payload", [b"", b"hello"])
 @pytest.mark.parametrize("opcode", [*range(3, 8), *range(11, 16)])
-def test_reserved_opcodes_are_refused(client, opcode, payload, at_a_time):
-    say(client, frame(opcode, payload), at_a_time=at_a_time)
+def test_reserved_opcodes_are_refused(client, opcode, payload):
+    say(client, frame(opcode, payload))
     assert_refuses(client, PROTOCOL_ERROR)
 
 
@@ -371,16 +369,9 @@ each_invalid = cases(
 BEFORE, AFTER = "né".encode(), b" and so on"
 
 
-@each_size
 @each_invalid
-def test_invalid_text_is_refused(client, case, at_a_time):
-    say(client, frame(TEXT, BEFORE + case + AFTER), at_a_time=at_a_time)
-    assert_refuses(client, INVALID_PAYLOAD)
-
-
-@each_invalid
-def test_invalid_text_sent_one_octet_a_frame_is_refused(client, case):
-    say(client, *fragments(TEXT, octets(BEFORE + case + AFTER)))
+def test_invalid_text_is_refused(client, case):
+    say(client, frame(TEXT, BEFORE + case + AFTER))
     assert_refuses(client, INVALID_PAYLOAD)
 
 
@@ -392,7 +383,7 @@ def test_invalid_text_is_refused_before_its_frame_is_complete(client, case):
 
 @each_invalid
 def test_invalid_text_is_refused_before_its_message_is_complete(client, case):
-    say(client, frame(TEXT, BEFORE, fin=False), frame(CONTINUATION, case, fin=False))
+    say(client, *fragments(TEXT, octets(BEFORE + case + AFTER))[: -len(AFTER)])
     assert_refuses(client, INVALID_PAYLOAD)
 
 
@@ -462,7 +453,7 @@ def test_half_a_code_is_refused(client):
     assert_refuses(client, PROTOCOL_ERROR)
 
 
-@each_invalid
+@cases(a_continuation=b"\x80", a_surrogate=b"\xed\xa0\x80", an_impossible_octet=b"\xff")
 def test_a_reason_that_is_no_text_is_refused(client, case):
     say(client, frame(CLOSE, closing(1000) + BEFORE + case + AFTER))
     assert_refuses(client, INVALID_PAYLOAD)
