@@ -25,7 +25,7 @@ from twisted.internet.error import ReactorNotRunning
 from .lifespan import Lifespan
 from .listener import BACKLOG, Listener, is_loopback
 from .proxies import TrustedProxies, networks
-from .websocket import Inbox, WebSocketProtocol
+from .websocket import Inbox, WebSocketProtocol, configured
 
 logger = logging.getLogger(__name__)
 reactor: Any = twisted_reactor
@@ -80,7 +80,7 @@ class Server(server.Server):  # type: ignore[misc]
         listeners: Sequence[Listener] = (),
         proxies: TrustedProxies | None = None,
         http_max_body: int = 10 * 1024 * 1024,
-        drain_timeout: float = 8.0,
+        drain_timeout: float = 7.0,
         signal_handlers: bool = True,
         ready_callable: Callable[[], object] | None = None,
         **options: Any,
@@ -108,7 +108,7 @@ class Server(server.Server):  # type: ignore[misc]
         gc.collect()
         gc.freeze()  # what is there by now stays, and need not be searched for garbage
         gc.set_threshold(*GARBAGE)
-        self.ws_factory.protocol = WebSocketProtocol
+        self.ws_factory.protocol = configured(self.ws_factory)
         build = self.http_factory.buildProtocol
 
         def build_protocol(address: Any) -> Any:
@@ -268,7 +268,7 @@ class CommandLine(cli.CommandLineInterface):  # type: ignore[misc]
         self.parser.add_argument(
             "--drain-timeout",
             type=float,
-            default=8.0,
+            default=7.0,
             metavar="SECONDS",
             help="How long everybody has to end in good order, once a signal has come.",
         )

@@ -250,6 +250,20 @@ class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
         super().connectionLost(reason)
 
 
+def configured(factory: ws_protocol.WebSocketFactory) -> type[WebSocketProtocol]:
+    """The protocol with a factory's options as its own.
+
+    Autobahn copies them into each connection, and formats them for a log that is off.
+    """
+    options = {
+        name: staticmethod(value) if callable(value) else value  # or it would be a method
+        for name in WebSocketProtocol.CONFIG_ATTRS
+        for value in [getattr(factory, name)]
+        if not hasattr(WebSocketProtocol, name)
+    }
+    return type("WebSocketProtocol", (WebSocketProtocol,), {**options, "CONFIG_ATTRS": ()})
+
+
 @lru_cache(maxsize=8)
 def text_frame(text: str) -> bytes:
     """A text message on the wire. Those who are told the same at the same time share one."""

@@ -24,6 +24,7 @@ from typing import Any
 import pytest
 from autobahn.twisted.websocket import WebSocketServerProtocol
 from autobahn.websocket.protocol import PreparedMessage
+from autobahn.websocket.protocol import WebSocketProtocol as WebSocketProtocolBase
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -936,12 +937,19 @@ def test_twisted_still_accepts_as_many_as_a_port_says():
 
 
 def test_a_queue_still_lets_a_class_see_what_goes_in_and_out():
-    for hook in (asyncio.Queue._put, asyncio.Queue._get):
-        assert hook.__name__ in inspect.getsource(asyncio.Queue)
+    assert "self._put(" in inspect.getsource(asyncio.Queue.put_nowait)
+    assert "self._get(" in inspect.getsource(asyncio.Queue.get_nowait)
 
 
 def test_autobahn_still_lets_a_class_set_its_closing_timeout():
     assert "closeHandshakeTimeout" in WebSocketServerProtocol.CONFIG_ATTRS
+
+
+def test_autobahn_still_copies_the_options_that_it_names_and_no_others():
+    source = inspect.getsource(WebSocketProtocolBase._connectionMade)
+    assert "for configAttr in self.CONFIG_ATTRS:" in source
+    factory = ws_protocol.WebSocketFactory(None)
+    assert all(hasattr(factory, name) for name in WebSocketServerProtocol.CONFIG_ATTRS)
 
 
 def test_autobahn_still_gives_up_its_producer_before_it_closes():
