@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 PORT ?= 8000
+N ?= 2
 DEBUG ?= 1
 export PORT DEBUG
 
@@ -15,7 +16,7 @@ pytest := pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 $(shell test -x $(python) || rm -rf .venv)
 
 .DELETE_ON_ERROR:
-.PHONY: help run test coverage check format bench lock clean
+.PHONY: help run workers restart test coverage check format bench lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1#/p' Makefile | awk -F'#' '{ printf "%-18s%s\n", $$1, $$2 }'
@@ -24,7 +25,13 @@ run: .venv/requirements.txt  ## Roost with demo users, on http://127.0.0.1:8000
 	@$(python) manage.py migrate --verbosity 0
 	@$(python) manage.py demo
 	@echo "Roost starts on http://127.0.0.1:$(PORT) (Ctrl-C ends it)"
-	@$(python) -m project.server --port $(PORT) project.asgi:application
+	@$(python) manage.py serve --port $(PORT)
+
+workers: .venv/requirements-dev.txt  ## the same on PostgreSQL and Valkey, by N=2 workers
+	@$(python) -m tests.site --workers $(N) --port $(PORT)
+
+restart: .venv/requirements-dev.txt  ## replace these workers, one after the other
+	@$(python) -m project.workers --restart --port $(PORT)
 
 test: .venv/requirements-dev.txt  ## all tests, on SQLite and on PostgreSQL with Redis
 	@echo "The browser's modules, on Node"

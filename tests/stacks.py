@@ -37,10 +37,10 @@ class Daemon(ABC):
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.secret = secrets.token_hex(16)
         self.port = _free_port()
         self.process: subprocess.Popen[bytes] | None = None
         home.mkdir(parents=True, exist_ok=True)
+        self.secret = self._kept_secret()
 
     def __enter__(self) -> Self:
         try:
@@ -82,8 +82,8 @@ class Daemon(ABC):
             )
         deadline = time.monotonic() + PATIENCE
         while not self._answers():
-            assert self.process.poll() is None, self._log.read_text()
-            assert time.monotonic() < deadline, self._log.read_text()
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise NotStarted(f"{self._log}: {self._log.read_text(errors='replace')}")
             time.sleep(0.02)
 
     def stop(self) -> None:
@@ -100,6 +100,17 @@ class Daemon(ABC):
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
+
+    def _kept_secret(self) -> str:
+        """Beside the data that it opens; like them, for nobody else to read."""
+        if not self._secret.exists() or not self._secret.read_text():
+            self._secret.touch(mode=0o600)
+            self._secret.write_text(secrets.token_hex(16))
+        return self._secret.read_text()
+
+    @property
+    def _secret(self) -> Path:
+        return self.home / "secret"
 
     @property
     def _log(self) -> Path:
@@ -213,7 +224,8 @@ class PostgreSQL(Daemon):
 
     def _yield_to(self, user: str) -> None:
         """Let an unprivileged user own what is here, and reach the programs."""
-        shutil.chown(self.home, user)
+        for ours in (self.home, self._secret):
+            shutil.chown(ours, user)
         temporary = Path(tempfile.gettempdir())
         for parent in self.home.parents:  # temporary directories are closed to everybody else
             if parent != temporary and parent.is_relative_to(temporary):
@@ -223,18 +235,18 @@ class PostgreSQL(Daemon):
                 [self._bin / "postgres", "--version"], check=True, capture_output=True, **_as(user)
             )
         except (OSError, subprocess.CalledProcessError):
-            self._bin = _copied(self._bin, self.home / "programs")
-            subprocess.run(["chown", "-Rh", user, self.home / "programs"], check=True)
+            copy = self.home / "programs"
+            shutil.rmtree(copy, ignore_errors=True)
+            self._bin = _copied(self._bin, copy)
+            subprocess.run(["chown", "-Rh", user, copy], check=True)
 
     def _create(self) -> None:
-        password = self.home / "password"
-        password.write_text(self.secret)
-        if self._user is not None:
-            shutil.chown(password, self._user)
+        unfinished = self.home / "unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
         subprocess.run(
             [
-                *(self._bin / "initdb", "--pgdata", self._data, "--username", "roost"),
-                *("--auth", "scram-sha-256", "--pwfile", password),
+                *(self._bin / "initdb", "--pgdata", unfinished, "--username", "roost"),
+                *("--auth", "scram-sha-256", "--pwfile", self._secret),
                 *("--encoding", "UTF8", "--no-locale", "--no-sync"),
             ],
             cwd=self.home,
@@ -243,7 +255,7 @@ class PostgreSQL(Daemon):
             timeout=PATIENCE * 2,
             **_as(self._user),
         )
-        password.unlink()
+        unfinished.rename(self._data)
 
     def _command(self) -> Sequence[str | Path]:
         options = [f"{name}={value}" for name, value in self._options.items()]
@@ -321,6 +333,10 @@ def _on_path(*names: str) -> Path:
 
 class Missing(Exception):
     """There is no wheel for this platform, and nothing on PATH."""
+
+
+class NotStarted(Exception):
+    """A server ended, or did not answer in time; says what it has logged."""
 
 
 @contextmanager

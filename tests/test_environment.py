@@ -95,6 +95,19 @@ def test_what_cannot_be_counted_is_refused(said, value):
     assert "a whole number" in refusal(env.whole, 1)
 
 
+def test_what_is_too_little_is_refused(said):
+    said("-1")
+    assert "a whole number from 1, for example 5" in refusal(env.whole, 5, least=1)
+    assert "a number from 0, for example 5" in refusal(env.number, 5, least=0)
+
+
+def test_networks_are_addresses_or_ranges(said):
+    said("127.0.0.1, 10.1.2.3/8,::1")
+    assert env.networks("NAME") == ["127.0.0.1/32", "10.0.0.0/8", "::1/128"]
+    said("proxy.example")
+    assert "addresses or networks" in refusal(env.networks)
+
+
 def test_a_choice_may_be_written_small(said):
     said("debug")
     assert env.one_of("NAME", ("DEBUG", "INFO"), "INFO") == "DEBUG"
@@ -201,6 +214,10 @@ def test_a_redis_that_cannot_be_is_refused_without_showing_its_password(said, ur
         ("DATABASE_URL", "nonsense"),
         ("REDIS_URL", "nonsense"),
         ("LOG_LEVEL", "loud"),
+        ("TRUSTED_PROXIES", "everybody"),
+        ("WEBSOCKET_MESSAGE_BYTES", "0"),
+        ("WEBSOCKET_FRAME_BYTES", "1 MiB"),
+        ("DRAIN_SECONDS", "-1"),
         ("SECRET_KEY", ""),
     ],
 )

@@ -38,6 +38,29 @@ def test_postgresql_runs_from_a_directory_that_is_closed_to_others(tmp_path, mon
         assert server.execute("SELECT 1") == [(1,)]
 
 
+def test_what_is_written_survives_the_server_and_so_does_its_secret(tmp_path):
+    try:
+        with PostgreSQL(tmp_path / "postgresql") as server:
+            server.execute("CREATE TABLE kept ()", database="roost")
+        with PostgreSQL(tmp_path / "postgresql") as again:
+            assert again.execute("SELECT * FROM kept", database="roost") == []
+            assert again.secret == server.secret
+    except stacks.Missing as missing:
+        pytest.skip(str(missing))
+
+
+def test_a_server_that_does_not_start_says_why(tmp_path):
+    home = tmp_path / "postgresql"
+    (home / "data").mkdir(parents=True)
+    try:
+        server = PostgreSQL(home)
+    except stacks.Missing as missing:
+        pytest.skip(str(missing))
+    with pytest.raises(stacks.NotStarted, match="data"):
+        server.start()
+    server.process = None
+
+
 @pytest.mark.parametrize("children", [stacks.CHILDREN, "/nowhere/{pid}"], ids=["told", "untold"])
 def test_a_server_is_paused_and_killed_on_any_system(valkey, monkeypatch, children):
     monkeypatch.setattr(stacks, "CHILDREN", children)
