@@ -9,8 +9,8 @@ from itertools import cycle
 
 import pytest
 
+from tests.asgi_servers import RudeClient
 from tests.servers import Server
-from tests.test_server import RudeClient
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 

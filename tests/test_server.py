@@ -1,131 +1,50 @@
 """The server as a process of its own, with real clients and rude ones."""
 
 import asyncio
-import inspect
-import json
 import os
-import re
 import secrets
-import signal
 import socket
 import ssl
 import subprocess
 import sys
-import time
 from ast import literal_eval
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import pytest
-from autobahn.twisted.websocket import WebSocketServerProtocol
-from autobahn.websocket.protocol import PreparedMessage
-from autobahn.websocket.protocol import WebSocketProtocol as WebSocketProtocolBase
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from daphne import cli, http_protocol, server, ws_protocol
-from twisted.internet.abstract import FileDescriptor
-from twisted.internet.tcp import Connection as TCPConnection
-from twisted.internet.tcp import Port as TCPPort
-from twisted.internet.unix import Port as UnixPort
-from twisted.protocols.tls import TLSMemoryBIOProtocol
-from twisted.web import http
-from websockets.asyncio.client import ClientConnection, connect, unix_connect
+from websockets.asyncio.client import ClientConnection, unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from project.listener import Listener, is_loopback
-from project.server import RESTARTING
 from project.websocket import MESSAGE_TOO_BIG, text_frame
 from tests.asgi_apps import CHUNK
+from tests.asgi_servers import (
+    CLOSE,
+    MIB,
+    PATIENCE,
+    PING,
+    PONG,
+    RESERVED,
+    ROOT,
+    SERVER,
+    TEXT,
+    RudeClient,
+    Running,
+    closed,
+    hear,
+    hear_event,
+    hear_until_closed,
+    served,
+)
 from tests.servers import environment
-
-ROOT = Path(__file__).resolve().parent.parent
-PATIENCE = 20
-MIB = 1 << 20
-
-SERVER = (sys.executable, "-m", "project.server")
-
-
-@dataclass(frozen=True)
-class Running:
-    """A server, and ways to ask it."""
-
-    process: subprocess.Popen[bytes]
-    port: int
-    token: str
-    log: Path
-    tls: ssl.SSLContext | None = None
-
-    def connect(self, path: str, **options: Any) -> connect:
-        url = f"{'wss' if self.tls else 'ws'}://127.0.0.1:{self.port}{path}"
-        return connect(url, ssl=self.tls, open_timeout=PATIENCE, proxy=None, **options)
-
-    async def ask(self, path: str, **options: Any) -> dict[str, Any]:
-        async with self.connect(path, **options) as ws:
-            answer: dict[str, Any] = json.loads(await hear(ws))
-            return answer
-
-    async def noticed(self, key: str, fact: str) -> Any:
-        """What an application noticed, once it has."""
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                facts = await self.ask(f"/report?{key}")
-                if fact in facts:
-                    return facts[fact]
-                await asyncio.sleep(0.05)
-
-    async def suspended(self, key: str) -> int:
-        """How many chunks the flood got rid of, once it gets rid of none any more."""
-        chunks, before = 0, -1
-        async with asyncio.timeout(PATIENCE):
-            while chunks == 0 or chunks != before:
-                await asyncio.sleep(0.3)
-                chunks, before = await self.noticed(key, "chunks"), chunks
-        return chunks
-
-    def http(self, headers: dict[str, str], path: str = "/") -> dict[str, Any]:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
-        connection.request("GET", path, headers=headers)
-        answer: dict[str, Any] = json.load(connection.getresponse())
-        connection.close()
-        return answer
-
-
-@contextmanager
-def served(
-    log: Path, *options: str, command: tuple[str, ...] = SERVER, **env: str
-) -> Iterator[Running]:
-    token = secrets.token_hex(8)
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*command, *(options or ("--port", "0")), "tests.asgi_apps:application"],
-            cwd=ROOT,
-            env=os.environ | {"TOKEN": token} | env,
-            stdout=output,
-            stderr=output,
-        )
-    try:
-        yield Running(process, port_in(log, process), token, log)
-    finally:
-        process.terminate()
-        try:
-            process.wait(PATIENCE)
-        finally:
-            process.kill()
-
-
-def port_in(log: Path, process: subprocess.Popen[bytes]) -> int:
-    deadline = time.monotonic() + PATIENCE
-    while process.poll() is None and time.monotonic() < deadline:
-        if listening := re.search(r"Listening on TCP address 127.0.0.1:(\d+)\n", log.read_text()):
-            return int(listening[1])
-        time.sleep(0.05)
-    raise AssertionError(log.read_text())
 
 
 @pytest.fixture(scope="module")
@@ -148,72 +67,6 @@ def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     command = (sys.executable, "-c", IMPATIENT)
     with served(log, "--port", "0", *options, command=command) as running:
         yield running
-
-
-async def hear(ws: ClientConnection) -> str:
-    async with asyncio.timeout(PATIENCE):
-        return await ws.recv(decode=True)
-
-
-async def hear_event(ws: ClientConnection) -> dict[str, Any]:
-    event: dict[str, Any] = literal_eval(await hear(ws))
-    return event
-
-
-async def closed(ws: ClientConnection) -> tuple[int | None, str | None]:
-    async with asyncio.timeout(PATIENCE):
-        await ws.wait_closed()
-    return ws.close_code, ws.close_reason
-
-
-async def hear_until_closed(ws: ClientConnection) -> list[str]:
-    messages = []
-    with suppress(ConnectionClosed):
-        while True:
-            messages.append(await hear(ws))
-    return messages
-
-
-class RudeClient:
-    """A client that does nothing by itself: it neither reads nor answers a ping."""
-
-    def __init__(self, running: Running, path: str) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", running.port), timeout=PATIENCE)
-        request = (
-            f"GET {path} HTTP/1.1",
-            "Host: localhost",
-            "Connection: Upgrade",
-            "Upgrade: websocket",
-            "Sec-WebSocket-Version: 13",
-            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
-        )
-        self.socket.sendall("\r\n".join((*request, "", "")).encode())
-        self.file = self.socket.makefile("rb")
-        while self.file.readline().strip():
-            pass
-
-    def __enter__(self) -> "RudeClient":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.file.close()
-        self.socket.close()
-
-    def send(self, opcode: int, payload: bytes = b"") -> None:
-        self.socket.sendall(bytes([0x80 | opcode, 0x80 | len(payload)]) + bytes(4) + payload)
-
-    def read(self) -> tuple[int, bytes]:
-        """Opcode and payload of a short frame."""
-        first, length = self.file.read(2)
-        return first & 0x0F, self.file.read(length)
-
-    def wait_until_dropped(self) -> None:
-        with suppress(ConnectionError):
-            while self.file.read(1):
-                pass
-
-
-TEXT, RESERVED, CLOSE, PING, PONG = 1, 3, 8, 9, 10
 
 
 # Serving
@@ -254,130 +107,6 @@ def test_a_port_that_cannot_be_is_one_line():
     assert ended.returncode == 1
     [line] = ended.stderr.splitlines()
     assert "80000" in line
-
-
-@pytest.mark.usefixtures("interruptible")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_ends_the_process_once_the_applications_have_cleaned_up(number, tmp_path):
-    with served(tmp_path / "log") as running:
-        async with running.connect("/clean_up?0") as one, running.connect("/clean_up?5") as two:
-            await hear(one)
-            await hear(two)
-            running.process.send_signal(number)
-            assert await asyncio.to_thread(running.process.wait, PATIENCE) == 0
-        assert running.log.read_text().count("cleaned up") == 2
-
-
-async def test_what_fails_at_the_very_end_is_logged(tmp_path):
-    with served(tmp_path / "log") as running:
-        async with running.connect("/fail_to_clean_up") as ws:
-            await hear(ws)
-            running.process.terminate()
-            assert await asyncio.to_thread(running.process.wait, PATIENCE) == 0
-        assert running.log.read_text().count("RuntimeError: at the very end") == 1
-
-
-# The end
-
-
-async def test_nobody_is_accepted_any_more_once_a_signal_has_come(tmp_path):
-    with served(tmp_path / "log", LIFESPAN="endless_shutdown") as running:
-        running.process.terminate()
-        await until_logged(running, "hanging")
-        with pytest.raises(ConnectionRefusedError):
-            await running.connect("/echo")
-
-
-async def test_who_waits_to_be_accepted_is_not_cut_off(tmp_path):
-    with served(tmp_path / "log") as running:
-        running.process.send_signal(signal.SIGSTOP)
-        asking = asyncio.create_task(asyncio.to_thread(running.http, {}))
-        await asyncio.sleep(0.3)  # it is in the queue of the kernel
-        running.process.terminate()
-        running.process.send_signal(signal.SIGCONT)
-        assert (await asking)["scheme"] == "http"
-        assert await ended(running) == 0
-
-
-async def test_a_request_is_answered_before_the_end(tmp_path):
-    with served(tmp_path / "log") as running:
-        asking = asyncio.create_task(asyncio.to_thread(running.http, {}, "/slow_answer"))
-        await until_logged(running, "asked")
-        running.process.terminate()
-        assert (await asking)["scheme"] == "http"
-        assert await ended(running) == 0
-
-
-async def test_a_websocket_is_told_that_the_server_restarts(tmp_path):
-    with served(tmp_path / "log") as running:
-        async with running.connect("/echo") as ws:
-            running.process.terminate()
-            assert await closed(ws) == (RESTARTING, "server restarting")
-        assert await ended(running) == 0
-
-
-async def test_who_does_not_read_its_goodbye_does_not_hold_up_the_end(tmp_path):
-    options = ("--port", "0", "--drain-timeout", "1")
-    with served(tmp_path / "log", *options) as running, RudeClient(running, "/flood?end"):
-        await running.suspended("end")
-        running.process.terminate()
-        assert await ended(running) == 0
-
-
-async def test_an_application_is_told_of_the_beginning_and_the_end(tmp_path):
-    with served(tmp_path / "log", LIFESPAN="told") as running:
-        assert await asyncio.to_thread(running.http, {})
-        assert "startup is over" in running.log.read_text()
-        running.process.terminate()
-        assert await ended(running) == 0
-        assert "shutdown is over" in running.log.read_text()
-
-
-def test_an_application_that_cannot_start_is_not_served(tmp_path):
-    with (
-        pytest.raises(AssertionError, match="Nothing is there"),
-        served(tmp_path / "log", LIFESPAN="startup_failed"),
-    ):
-        pass
-
-
-async def test_whatever_hangs_the_end_comes(tmp_path):
-    options = ("--port", "0", "--drain-timeout", "1")
-    with served(tmp_path / "log", *options, LIFESPAN="endless_shutdown") as running:
-        running.process.terminate()
-        assert await ended(running) == 0
-        assert "Not everything has ended in 1 seconds" in running.log.read_text()
-
-
-async def test_a_second_signal_ends_the_process_at_once(tmp_path):
-    with served(tmp_path / "log", LIFESPAN="endless_shutdown") as running:
-        running.process.terminate()
-        await until_logged(running, "hanging")
-        running.process.terminate()
-        assert await ended(running) == 1
-
-
-async def test_whoever_started_it_is_told_when_it_accepts_and_when_it_ends(tmp_path):
-    """systemd, or what starts several workers."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(PATIENCE)
-        with served(tmp_path / "log", NOTIFY_SOCKET=str(tmp_path / "notify")) as running:
-            assert await asyncio.to_thread(manager.recv, 100) == b"READY=1"
-            assert await asyncio.to_thread(running.http, {})
-            running.process.terminate()
-            assert await asyncio.to_thread(manager.recv, 100) == b"STOPPING=1"
-
-
-async def ended(running: Running) -> int:
-    """The exit code, well before anybody loses patience."""
-    return await asyncio.to_thread(running.process.wait, 10)
-
-
-async def until_logged(running: Running, text: str) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while text not in running.log.read_text():
-            await asyncio.sleep(0.02)
 
 
 # The scope
@@ -851,111 +580,3 @@ def test_a_site_for_developers_is_for_this_machine_alone(tmp_path):
     assert process.returncode == 1
     [line] = process.stderr.splitlines()
     assert line.startswith("DEBUG is on")
-
-
-# What we lean on in Daphne, autobahn and Twisted: if one of these fails after an upgrade, read
-# project/server.py beside their new code.
-
-
-@pytest.mark.parametrize(
-    ("hook", "parameters"),
-    [
-        (cli.CommandLineInterface.run, ["self", "args"]),
-        (http_protocol.HTTPFactory.buildProtocol, ["self", "addr"]),
-        (http_protocol.WebRequest.__init__, ["self", "args", "kwargs"]),
-        (http.Request.__init__, ["self", "channel", "queued", "parsePOSTFormSubmission"]),
-        (http.Request.gotLength, ["self", "length"]),
-        (http.Request.handleContentChunk, ["self", "data"]),
-        (http_protocol.WebRequest.process, ["self"]),
-        (server.Server.create_application, ["self", "protocol", "scope"]),
-        (server.Server.handle_reply, ["self", "protocol", "message"]),
-        (server.Server.listen_success, ["self", "port"]),
-        (server.Server.stop, ["self"]),
-        (server.Server.kill_all_applications, ["self"]),
-        (ws_protocol.WebSocketProtocol.check_timeouts, ["self"]),
-        (ws_protocol.WebSocketProtocol.handle_exception, ["self", "exception"]),
-        (ws_protocol.WebSocketProtocol.handle_reply, ["self", "message"]),
-        (ws_protocol.WebSocketProtocol.serverAccept, ["self", "subprotocol"]),
-        (ws_protocol.WebSocketProtocol.serverReject, ["self"]),
-        (PreparedMessage.__init__, ["self", "payload", "isBinary", "applyMask", "doNotCompress"]),
-        (WebSocketServerProtocol._cancelAutoPingTimeoutCall, ["self"]),
-        (WebSocketServerProtocol._dataReceived, ["self", "data"]),
-        (WebSocketServerProtocol.consumeData, ["self"]),
-        (WebSocketServerProtocol.processData, ["self"]),
-        (WebSocketServerProtocol.onMessage, ["self", "payload", "isBinary"]),
-        (WebSocketServerProtocol.onPing, ["self", "payload"]),
-        (WebSocketServerProtocol.connectionLost, ["self", "reason"]),
-        (WebSocketServerProtocol.connectionMade, ["self"]),
-        (WebSocketServerProtocol.dropConnection, ["self", "abort"]),
-        (WebSocketServerProtocol.onPong, ["self", "payload"]),
-        (WebSocketServerProtocol.sendClose, ["self", "code", "reason"]),
-        (WebSocketServerProtocol.sendPing, ["self", "payload"]),
-        (
-            WebSocketServerProtocol._max_message_size_exceeded,
-            ["self", "msg_size", "max_msg_size", "reason"],
-        ),
-        (TCPPort._fromListeningDescriptor, ["reactor", "fd", "addressFamily", "factory"]),
-        (TCPPort.doRead, ["self"]),
-        (UnixPort._fromListeningDescriptor, ["reactor", "fd", "factory"]),
-        (TCPConnection.writeSomeData, ["self", "data"]),
-        (TCPConnection.registerProducer, ["self", "producer", "streaming"]),
-        (TLSMemoryBIOProtocol.registerProducer, ["self", "producer", "streaming"]),
-    ],
-    ids=lambda value: getattr(value, "__qualname__", ""),
-)
-def test_a_hook_is_still_there(hook, parameters):
-    assert list(inspect.signature(hook).parameters) == parameters
-
-
-def test_daphne_still_says_when_its_factories_are_made():
-    source = inspect.getsource(server.Server.run)
-    assert source.index("self.ws_factory =") < source.index("self.ready_callable()")
-    assert source.index("self.ready_callable()") < source.index("reactor.run(")
-
-
-def test_daphne_still_takes_what_we_say_otherwise():
-    parameters = inspect.signature(server.Server.__init__).parameters
-    headers = [f"proxy_forwarded_{header}_header" for header in ("address", "port", "proto")]
-    assert {"signal_handlers", "ready_callable", "endpoints", *headers} <= parameters.keys()
-
-
-def test_daphne_still_keeps_an_application_where_we_look_for_it():
-    source = inspect.getsource(server.Server.create_application)
-    assert 'self.connections[protocol]["application_instance"] =' in source
-
-
-def test_twisted_still_keeps_what_it_has_to_write_where_we_look_for_it():
-    connection = FileDescriptor(reactor=object())
-    assert (connection._tempDataBuffer, connection.dataBuffer) == ([], b"")
-    assert not connection.connected
-    assert not connection.disconnecting
-
-
-def test_twisted_still_accepts_as_many_as_a_port_says():
-    assert "range(numAccepts)" in inspect.getsource(TCPPort.doRead)
-    assert "numAccepts = self.numberAccepts" in inspect.getsource(TCPPort.doRead)
-
-
-def test_a_queue_still_lets_a_class_see_what_goes_in_and_out():
-    assert "self._put(" in inspect.getsource(asyncio.Queue.put_nowait)
-    assert "self._get(" in inspect.getsource(asyncio.Queue.get_nowait)
-
-
-def test_autobahn_still_lets_a_class_set_its_closing_timeout():
-    assert "closeHandshakeTimeout" in WebSocketServerProtocol.CONFIG_ATTRS
-
-
-def test_autobahn_still_copies_the_options_that_it_names_and_no_others():
-    source = inspect.getsource(WebSocketProtocolBase._connectionMade)
-    assert "for configAttr in self.CONFIG_ATTRS:" in source
-    factory = ws_protocol.WebSocketFactory(None)
-    assert all(hasattr(factory, name) for name in WebSocketServerProtocol.CONFIG_ATTRS)
-
-
-def test_autobahn_still_gives_up_its_producer_before_it_closes():
-    source = inspect.getsource(WebSocketServerProtocol.dropConnection)
-    assert source.index("self.unregisterProducer()") < source.index("self._closeConnection(")
-
-
-def test_twisted_still_pauses_at_64_kib():
-    assert TCPConnection.bufferSize == 1 << 16
