@@ -7,7 +7,7 @@ import asyncio
 import random
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,10 +16,11 @@ from websockets.exceptions import WebSocketException
 
 from tests.client import Frame
 from tests.fake_browser import Browser, Interrupted, NetworkWire
-from tests.history import Event, RecordedClient, Sent
+from tests.history import Event, Head, RecordedClient, Sent, Settled
 
 FIRST_BOUND, LAST_BOUND = 0.5, 20.0  # seconds, of the random time until it comes back
-PATIENCE = 30.0  # seconds, twice a heartbeat, until it gives a silent connection up
+SILENCE = 30.0  # seconds, twice a heartbeat, until it gives a connection up
+PATIENCE = 60.0  # seconds, for a machine that is busy with something else
 GIVEN_UP = 4009
 NOT_NOW = {"unavailable", "rate_limited"}
 
@@ -123,7 +124,7 @@ class Device:
         """Perhaps once more, with the same id; the seconds to wait then."""
         assert self._writing is not None
         self._record(Sent(self.client.device, len(self.connections), **draft))
-        answer = await page.ask("post", timeout=PATIENCE, **draft)
+        answer = await page.ask("post", timeout=SILENCE, **draft)
         if answer.get("code") in NOT_NOW:
             return answer["retry_after_ms"] / 1_000
         del self._drafts[draft["id"]]
@@ -134,7 +135,15 @@ class Device:
             self.refused.append(answer)
         return self._writing.pause
 
+    def settle(self) -> None:
+        """Say, for the record, that it must have everything by now."""
+        self._record(Settled(self.client.device))
+
     # What became of it
+
+    def stands_at(self, heads: Mapping[str, Head]) -> bool:
+        there = self.client.cursors.keys() & heads.keys()
+        return bool(there) and all(self.client.cursors[room] == heads[room].rev for room in there)
 
     @property
     def is_done(self) -> bool:
@@ -166,19 +175,36 @@ async def listen(page: Browser, seconds: float) -> None:
 
 @asynccontextmanager
 async def living(devices: Sequence[Device]) -> AsyncIterator[None]:
-    """In the end all have got to say what they wanted to, and then they leave."""
+    """Meanwhile they write; when it is over they leave."""
     async with asyncio.TaskGroup() as group:
         lives = [group.create_task(device.live()) for device in devices]
         await until(lambda: all(device.client.rooms for device in devices))
         yield
-        for device in devices:
-            device.is_quiet = True
-        await until(lambda: all(device.is_done for device in devices))
         for life in lives:
             life.cancel()
 
 
-async def until(condition: Callable[[], bool], seconds: float = 2 * PATIENCE) -> None:
-    async with asyncio.timeout(seconds):
+async def all_post(devices: Sequence[Device]) -> None:
+    """Wait until each that writes has posted something more, however often it is cut off."""
+    before = {device: device.posted for device in devices if not device.is_quiet}
+    await until(lambda: all(device.posted > posted for device, posted in before.items()))
+
+
+async def all_finish(devices: Sequence[Device]) -> None:
+    """Let them say nothing new, and wait until all that they have said is answered."""
+    for device in devices:
+        device.is_quiet = True
+    await until(lambda: all(device.is_done for device in devices))
+
+
+async def all_have(devices: Sequence[Device], heads: Mapping[str, Head]) -> None:
+    """Wait until whoever is in a room has got everything, up to the end."""
+    for device in devices:
+        await until(lambda: device.stands_at(heads))  # noqa: B023
+        device.settle()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE):
         while not condition():
             await asyncio.sleep(0.02)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.history import Head, Row
@@ -77,12 +78,18 @@ class Fleet(Server):
         return found
 
 
-def rows(database: PostgreSQL, rooms: list[str]) -> list[Row]:
+def heads(database: PostgreSQL, rooms: Sequence[str]) -> dict[str, Head]:
+    """Of these rooms, from the database itself."""
+    statement = f"SELECT id, seq, rev FROM chat_room WHERE id IN {_listed(rooms)}"
+    return {room: Head(*head) for room, *head in database.execute(statement, "roost")}
+
+
+def rows(database: PostgreSQL, rooms: Sequence[str]) -> list[Row]:
     """All messages of these rooms, from the database itself."""
     statement = (
         "SELECT room_id, seq, rev, born, username, client_id, body"
         " FROM chat_message LEFT JOIN auth_user ON auth_user.id = sender_id"
-        f" WHERE {_among(rooms)} ORDER BY room_id, seq"
+        f" WHERE room_id IN {_listed(rooms)} ORDER BY room_id, seq"
     )
     return [
         Row(*places, str(client_id), body)
@@ -90,11 +97,5 @@ def rows(database: PostgreSQL, rooms: list[str]) -> list[Row]:
     ]
 
 
-def heads(database: PostgreSQL, rooms: list[str]) -> dict[str, Head]:
-    statement = f"SELECT id, seq, rev FROM chat_room WHERE {_among(rooms, 'id')}"
-    return {room: Head(*head) for room, *head in database.execute(statement, "roost")}
-
-
-def _among(rooms: list[str], column: str = "room_id") -> str:
-    names = ", ".join(f"'{room}'" for room in rooms)
-    return f"{column} IN ({names})"
+def _listed(rooms: Sequence[str]) -> str:
+    return "({})".format(", ".join(f"'{room}'" for room in rooms))
