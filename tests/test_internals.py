@@ -4,7 +4,6 @@ If one of these fails after an upgrade, read project/server.py and the modules b
 with their new code.
 """
 
-import asyncio
 import inspect
 
 import pytest
@@ -99,9 +98,10 @@ def test_twisted_still_accepts_as_many_as_a_port_says():
     assert "numAccepts = self.numberAccepts" in inspect.getsource(TCPPort.doRead)
 
 
-def test_a_queue_still_lets_a_class_see_what_goes_in_and_out():
-    assert "self._put(" in inspect.getsource(asyncio.Queue.put_nowait)
-    assert "self._get(" in inspect.getsource(asyncio.Queue.get_nowait)
+def test_autobahn_still_has_a_queue_only_for_what_is_written_in_bits():
+    source = inspect.getsource(WebSocketServerProtocol.sendData)
+    assert "if chopsize and chopsize > 0:" in source
+    assert "if sync or len(self.send_queue) > 0:" in source
 
 
 def test_autobahn_still_lets_a_class_set_its_closing_timeout():
