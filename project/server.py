@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -31,6 +32,7 @@ logger = logging.getLogger(__name__)
 reactor: Any = twisted_reactor
 
 RESTARTING = 4012
+GOODBYE = 3.0  # seconds that a client may take to answer that
 LAST_WORDS = 1.5  # seconds for the clean-up of what did not end in time
 LOOK_EVERY = 0.02  # seconds, at who is still there
 
@@ -145,11 +147,11 @@ class Server(server.Server):  # type: ignore[misc]
 
     # Applications
 
-    def create_application(self, protocol: Any, scope: dict[str, Any]) -> asyncio.Queue[Any] | None:
+    def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
+        """The queue of what comes for it."""
         self._tell_whence(protocol, scope)
         if scope["type"] != "websocket":
-            queue: asyncio.Queue[Any] | None = super().create_application(protocol, scope)
-            return queue
+            return super().create_application(protocol, scope)
         scope |= {"asgi": {"version": "3.0"}, "extensions": {"websocket.ping": {}}}
         inbox = Inbox(protocol)
         running = self.application(scope, inbox.get, partial(self.handle_reply, protocol))
@@ -207,8 +209,9 @@ class Server(server.Server):  # type: ignore[misc]
         try:
             async with asyncio.timeout(self._drain_timeout):
                 await self._lifespan.stop()
+                patient_until = time.monotonic() + GOODBYE
                 while self._is_busy():
-                    self._close_websockets()
+                    self._close_websockets(abort=time.monotonic() > patient_until)
                     await asyncio.sleep(LOOK_EVERY)
         except TimeoutError:
             logger.error("Not everything has ended in %g seconds", self._drain_timeout)
@@ -222,10 +225,14 @@ class Server(server.Server):  # type: ignore[misc]
             for protocol, details in self.connections.items()
         )
 
-    def _close_websockets(self) -> None:
+    def _close_websockets(self, *, abort: bool) -> None:
         for protocol in list(self.connections):
-            if isinstance(protocol, WebSocketProtocol) and protocol.state == protocol.STATE_OPEN:
+            if not isinstance(protocol, WebSocketProtocol):
+                continue
+            if protocol.state == protocol.STATE_OPEN:
                 protocol.sendClose(RESTARTING, "server restarting")
+            elif abort:
+                protocol.transport.abortConnection()
 
     def kill_all_applications(self) -> Deferred[None]:
         return Deferred.fromFuture(asyncio.ensure_future(self._cancel_applications()))

@@ -14,7 +14,7 @@ import pytest
 from chat import errors, frames, refusals
 from chat.api import api
 from chat.sockets import CloseCode
-from project.server import MESSAGE_TOO_BIG
+from project.websocket import MESSAGE_TOO_BIG
 from tests.servers import PATIENCE
 
 ROOT = Path(__file__).resolve().parent.parent
