@@ -4,6 +4,7 @@ PostgreSQL and Valkey, unless DATABASE_URL or REDIS_URL name others; the demo us
 project.workers takes. What people wrote lies in var/, and is there again the next time.
 """
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -53,9 +54,14 @@ def lasting_place() -> Iterator[Path]:
     """Where PostgreSQL's data stay; as root it runs as nobody, who may not get there."""
     PLACE.mkdir(exist_ok=True)
     if os.geteuid() != 0 or all(place.stat().st_mode & 0o001 for place in (PLACE, *PLACE.parents)):
-        yield PLACE
+        with (PLACE / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                sys.exit(f"Workers with what is kept in {PLACE} run already: end them first.")
+            yield PLACE
         return
-    print(f"PostgreSQL runs as nobody, who cannot reach {PLACE}: nothing will be kept.")
+    print(f"PostgreSQL runs as nobody, who cannot reach {PLACE}: nothing will be kept.", flush=True)
     with tempfile.TemporaryDirectory(prefix="roost-") as directory:
         yield Path(directory)
 

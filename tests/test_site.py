@@ -119,6 +119,14 @@ def test_it_says_when_nothing_can_be_kept(tmp_path, monkeypatch, capsys):
     assert "nothing will be kept" in capsys.readouterr().out
 
 
+def test_there_is_one_at_a_time(place, monkeypatch):
+    monkeypatch.setattr(site, "PLACE", place)
+    with site.lasting_place(), pytest.raises(SystemExit, match="run already"), site.lasting_place():
+        pass
+    with site.lasting_place():
+        pass
+
+
 def test_servers_that_are_named_are_not_started(monkeypatch):
     monkeypatch.setenv("DATABASE_URL", "sqlite:////nowhere")
     monkeypatch.setenv("REDIS_URL", "redis://nowhere")
