@@ -36,6 +36,7 @@ async def application(scope, receive, send):
     if scope["type"] != "http":
         raise ValueError
     if scope["path"] == "/hang":
+        print("It hangs.")
         time.sleep(60)
     if scope["path"] == "/log":
         sys.stdout.write("a line\\n" + "x" * 200_000 + "\\n")
@@ -250,7 +251,7 @@ def test_ctrl_c_ends_all(two):
 def test_a_second_ctrl_c_waits_for_nobody(two):
     with socket.create_connection(("127.0.0.1", two.port)) as visitor:
         visitor.sendall(b"GET /hang HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        time.sleep(0.5)  # nothing tells that it hangs
+        two.wait_for("It hangs")
         two.press_ctrl_c()
         two.wait_for("all are to end")
         began = time.monotonic()
