@@ -33,6 +33,7 @@ reactor: Any = twisted_reactor
 
 RESTARTING = 4012
 GOODBYE = 3.0  # seconds that a client may take to answer that
+SAYS_WITHIN = 1.0  # seconds in which whoever has just connected says what for
 LAST_WORDS = 1.5  # seconds for the clean-up of what did not end in time
 LOOK_EVERY = 0.02  # seconds, at who is still there
 
@@ -101,6 +102,7 @@ class Server(server.Server):  # type: ignore[misc]
         self.http_max_body = http_max_body
         self._drain_timeout = drain_timeout
         self._lifespan = Lifespan(self.application)
+        self._accepted_at = -SAYS_WITHIN  # the last connection, by the monotonic clock
         self._is_ending = False
 
     # The beginning
@@ -116,6 +118,7 @@ class Server(server.Server):  # type: ignore[misc]
         def build_protocol(address: Any) -> Any:
             protocol = build(address)
             protocol.requestFactory = Request
+            self._accepted_at = time.monotonic()
             return protocol
 
         self.http_factory.buildProtocol = build_protocol
@@ -218,8 +221,8 @@ class Server(server.Server):  # type: ignore[misc]
         self.stop()
 
     def _is_busy(self) -> bool:
-        """Whether an application still does something, or a WebSocket is open."""
-        return any(
+        """Whether an application still does something, or a WebSocket is open, or may be soon."""
+        return time.monotonic() - self._accepted_at < SAYS_WITHIN or any(
             is_running(details)
             or (isinstance(protocol, WebSocketProtocol) and "disconnected" not in details)
             for protocol, details in self.connections.items()

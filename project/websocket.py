@@ -9,7 +9,6 @@ from typing import Any
 
 from autobahn.websocket.protocol import PreparedMessage
 from daphne import ws_protocol
-from twisted.internet.tcp import Connection as TCPConnection
 from twisted.python.failure import Failure
 
 # Pings whose pong the application still hears of. A client that answers none must not cost memory.
@@ -154,28 +153,14 @@ class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
                 text, data = message.get("text"), message.get("bytes")
                 if (text is None) == (data is None):
                     raise ValueError("websocket.send takes either text or bytes")
-                if data is None:
-                    self._write(text_frame(text))
-                else:
-                    self._write(whole_frame(data, is_binary=True))
+                whole = text_frame(text) if data is None else whole_frame(data, is_binary=True)
+                self.transport.write(whole)
             case "websocket.ping":
                 self.server_ping(message.get("bytes", b""))
             case "websocket.close" if self.state != self.STATE_CONNECTING:
                 self.sendClose(message.get("code") or 1000, message.get("reason"))
             case _:
                 super().handle_reply(message)
-
-    def _write(self, data: bytes) -> None:
-        """At once, if nothing waits before it; Twisted would take a turn of the event loop."""
-        transport = self.transport
-        if not is_free(transport):
-            transport.write(data)
-            return
-        sent = transport.writeSomeData(data)
-        if not isinstance(sent, int):
-            self.dropConnection(abort=True)  # it is lost
-        elif sent < len(data):
-            transport.write(data[sent:])
 
     def serverAccept(self, subprotocol: str | None = None) -> None:
         # Autobahn's own complaint would be lost in a Deferred, and the client would wait in vain.
@@ -305,17 +290,6 @@ def whole_frame(payload: bytes, *, is_binary: bool) -> bytes:
     """A message in one frame, as servers send it."""
     prepared = PreparedMessage(payload, is_binary, applyMask=False, doNotCompress=True)
     return bytes(prepared.payloadHybi)
-
-
-def is_free(transport: Any) -> bool:
-    """Whether it is plain TCP, or a Unix socket, that would write at once."""
-    return (
-        isinstance(transport, TCPConnection)
-        and not transport._tempDataBuffer
-        and not transport.dataBuffer
-        and bool(transport.connected)
-        and not transport.disconnecting
-    )
 
 
 def _size(event: Event) -> int:

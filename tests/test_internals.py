@@ -15,6 +15,7 @@ from twisted.internet.abstract import FileDescriptor
 from twisted.internet.tcp import Connection as TCPConnection
 from twisted.internet.tcp import Port as TCPPort
 from twisted.internet.unix import Port as UnixPort
+from twisted.internet.unix import Server as UnixServer
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.web import http
 
@@ -59,6 +60,7 @@ from twisted.web import http
         (TCPPort._fromListeningDescriptor, ["reactor", "fd", "addressFamily", "factory"]),
         (TCPPort.doRead, ["self"]),
         (UnixPort._fromListeningDescriptor, ["reactor", "fd", "factory"]),
+        (UnixServer.writeSomeData, ["self", "data"]),
         (TCPConnection.writeSomeData, ["self", "data"]),
         (TCPConnection.registerProducer, ["self", "producer", "streaming"]),
         (TLSMemoryBIOProtocol.registerProducer, ["self", "producer", "streaming"]),

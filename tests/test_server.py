@@ -23,7 +23,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from websockets.asyncio.client import ClientConnection, unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from project.listener import Listener, is_loopback
 from project.websocket import MESSAGE_TOO_BIG, text_frame
 from tests.asgi_apps import CHUNK
 from tests.asgi_servers import (
@@ -544,27 +543,6 @@ async def test_messages_wait_their_turn_over_tls(encrypted):
 async def test_a_close_carries_code_and_reason_over_tls(encrypted):
     async with encrypted.connect("/close") as ws:
         assert await closed(ws) == (4503, "kicked")
-
-
-# Whom it listens for
-
-
-@pytest.mark.parametrize("host", ["", "localhost", "127.0.0.1", "127.1.2.3", "::1"])
-def test_only_this_machine_can_connect_there(host):
-    assert is_loopback(host)
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "chat.example.org"])
-def test_others_can_connect_there(host):
-    assert not is_loopback(host)
-
-
-def test_a_socket_that_we_are_given_tells_its_host(tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        assert Listener(listener).host == "127.0.0.1"
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(tmp_path / "socket"))
-        assert Listener(listener).host == ""
 
 
 def test_a_site_for_developers_is_for_this_machine_alone(tmp_path):

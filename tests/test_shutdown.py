@@ -50,6 +50,17 @@ async def test_who_waits_to_be_accepted_is_not_cut_off(tmp_path):
         assert await ended(running) == 0
 
 
+async def test_who_has_connected_and_not_yet_asked_is_answered(tmp_path):
+    with served(tmp_path / "log") as running:
+        with socket.create_connection(("127.0.0.1", running.port), timeout=PATIENCE) as client:
+            await asyncio.sleep(0.2)  # it has been accepted
+            running.process.terminate()
+            await asyncio.sleep(0.2)  # the end has begun
+            client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert b" 200 " in await asyncio.to_thread(client.recv, 1_000)
+        assert await ended(running) == 0
+
+
 async def test_a_request_is_answered_before_the_end(tmp_path):
     with served(tmp_path / "log") as running:
         asking = asyncio.create_task(asyncio.to_thread(running.http, {}, "/slow_answer"))
