@@ -9,52 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Self
-
-from twisted.internet import tcp, unix
+from typing import Self
 
 # Connections that may wait to be accepted: Twisted's 50 are few when a thousand browsers come back.
 BACKLOG = 4096
-
-# Milliseconds that a peer may take to acknowledge anything, or to make room for more: of one that
-# is gone while we wait for it to read, nothing else would tell. Linux; accepted sockets inherit it.
-GONE_AFTER = 60_000
-
-
-class WritingAtOnce:
-    """Of a connection: what the kernel takes. Twisted would first wait to be told of room for it.
-
-    That costs two system calls more for each write, and a turn of the event loop.
-    """
-
-    def write(self: Any, data: bytes) -> None:
-        is_pulled = self.producer is not None and not self.streamingProducer
-        if self.connected and not (self.dataBuffer or self._tempDataBuffer or is_pulled):
-            sent = self.writeSomeData(data)
-            if isinstance(sent, int):  # an error comes again, where Twisted is ready for it
-                data = data[sent:]
-        if data:
-            super().write(data)  # type: ignore[misc]
-
-
-class TCPConnection(WritingAtOnce, tcp.Server):
-    pass
-
-
-class UnixConnection(WritingAtOnce, unix.Server):
-    pass
-
-
-class TCPPort(tcp.Port):
-    transport = TCPConnection
-
-
-class UnixPort(unix.Port):
-    """Leaves the socket's file to whoever made it; Twisted would change its mode, and remove it."""
-
-    transport = UnixConnection
-    startListening = tcp.Port.startListening
-    connectionLost = tcp.Port.connectionLost
 
 
 @dataclass(frozen=True)
@@ -114,19 +72,6 @@ class Listener:
         """Empty if it is a file."""
         name = self.socket.getsockname()
         return str(name[0]) if isinstance(name, tuple) else ""
-
-    def port(self, reactor: Any, factory: Any) -> Any:
-        """Let Twisted accept who comes; its port."""
-        self.socket.setblocking(False)
-        descriptor, family = self.socket.fileno(), self.socket.family
-        if family != socket.AF_UNIX and hasattr(socket, "TCP_USER_TIMEOUT"):
-            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, GONE_AFTER)
-        kind: Any = UnixPort if family == socket.AF_UNIX else TCPPort
-        families = () if family == socket.AF_UNIX else (family,)
-        port = kind._fromListeningDescriptor(reactor, descriptor, *families, factory)
-        port.startListening()
-        self.socket.close()  # Twisted has its own descriptor of it
-        return port
 
 
 def is_loopback(host: str) -> bool:

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SERVE = (sys.executable, str(ROOT / "manage.py"), "serve")
 
 READY_WITHIN = 30.0  # seconds from its start until a worker accepts connections
-ENDED_WITHIN = env.number("DRAIN_SECONDS", default=8) + 4  # seconds; a worker wants two less
+ENDED_WITHIN = env.number("DRAIN_SECONDS", default=7) + 4  # seconds; a worker wants two less
 LONGEST_LINE = 65_536  # bytes
 PR_SET_PDEATHSIG = 1  # of prctl(2)
 

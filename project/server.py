@@ -1,6 +1,6 @@
 """Daphne, hardened by subclass: serves any ASGI application, knows neither Django nor the chat.
 
-Its parts lie beside it: websocket.py, lifespan.py, listener.py and proxies.py.
+Its parts lie beside it: websocket.py, lifespan.py, listener.py, proxies.py and transport.py.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from twisted.internet.error import ReactorNotRunning
 from .lifespan import Lifespan
 from .listener import BACKLOG, Listener, is_loopback
 from .proxies import TrustedProxies, networks
+from .transport import port_on
 from .websocket import Inbox, WebSocketProtocol, configured
 
 logger = logging.getLogger(__name__)
@@ -123,7 +124,7 @@ class Server(server.Server):  # type: ignore[misc]
 
         self.http_factory.buildProtocol = build_protocol
         for listener in self._listeners:
-            self.listen_success(listener.port(reactor, self.http_factory))
+            self.listen_success(port_on(listener.socket, reactor, self.http_factory))
         if self._handles_signals and threading.current_thread() is threading.main_thread():
             self._handle_signals()
         reactor.callWhenRunning(lambda: asyncio.ensure_future(self._begin()))

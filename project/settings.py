@@ -192,7 +192,7 @@ LOGGING = {
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
 WEBSOCKET_MESSAGE_BYTES = env.whole("WEBSOCKET_MESSAGE_BYTES", default=1_048_576, least=1)
 WEBSOCKET_FRAME_BYTES = env.whole("WEBSOCKET_FRAME_BYTES", default=1_048_576, least=1)
-DRAIN_SECONDS = env.number("DRAIN_SECONDS", default=8, least=0)
+DRAIN_SECONDS = env.number("DRAIN_SECONDS", default=7, least=0)
 
 # The chat's own; docs/settings.md says what they mean.
 CHAT_POST_RATE = env.number("CHAT_POST_RATE", default=10)
