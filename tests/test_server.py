@@ -1,6 +1,7 @@
 """The server as a process of its own, with real clients and rude ones."""
 
 import asyncio
+import inspect
 import os
 import secrets
 import socket
@@ -20,9 +21,11 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from daphne.server import Server as DaphneServer
 from websockets.asyncio.client import ClientConnection, unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from project.server import CommandLine
 from project.websocket import MESSAGE_TOO_BIG, text_frame
 from tests.asgi_apps import CHUNK
 from tests.asgi_servers import (
@@ -199,7 +202,25 @@ async def test_a_message_that_is_too_big_is_answered_with_a_code(hardened):
         assert (await closed(ws))[0] == MESSAGE_TOO_BIG
 
 
+@pytest.mark.parametrize("limit", ["--websocket-max-message-size", "--websocket-max-frame-size"])
+async def test_how_big_a_message_and_a_frame_may_be_is_an_option(limit, tmp_path):
+    with served(tmp_path / "log", "--port", "0", limit, "1000") as running:
+        async with running.connect("/echo") as ws:
+            await ws.send("x" * 1000)
+            assert (await hear_event(ws))["text"] == "x" * 1000
+            await ws.send("x" * 1001)
+            assert (await closed(ws))[0] == MESSAGE_TOO_BIG
+
+
 # Pings
+
+
+def test_whoever_is_gone_is_noticed_within_35_seconds_and_nobody_is_sent_away_for_staying():
+    options = CommandLine().parser.parse_args(["application"])
+    checked_every = 2
+    assert "reactor.callLater(2, self.timeout_checker)" in inspect.getsource(DaphneServer)
+    assert options.ping_interval + checked_every + options.ping_timeout <= 35
+    assert options.websocket_timeout == -1
 
 
 async def test_a_pong_comes_back_as_an_event(hardened):
