@@ -21,7 +21,7 @@ from tests.history import Event, Head, RecordedClient, Sent, Settled
 FIRST_BOUND, LAST_BOUND = 0.5, 20.0  # seconds, of the random time until it comes back
 SILENCE = 30.0  # seconds, twice a heartbeat, until it gives a connection up
 PATIENCE = 60.0  # seconds, for a machine that is busy with something else
-GIVEN_UP = 4009
+RESTARTING, GIVEN_UP = 4012, 4009
 NOT_NOW = {"unavailable", "rate_limited"}
 
 
@@ -34,6 +34,11 @@ class Connection:
     lost: float | None = None
     code: int | None = None  # None: cut off
     said_goodbye: bool = False
+
+    @property
+    def was_sent_on(self) -> bool:
+        """To the other workers, by one that was about to end."""
+        return self.said_goodbye and self.code == RESTARTING
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,12 @@ class Fleet(Server):
         """What the supervisor has said, and all workers have logged."""
         return self.log.read_text(errors="replace").splitlines()
 
+    def tracebacks(self) -> list[str]:
+        """With what was logged before and after."""
+        lines = self.said()
+        found = [n for n, line in enumerate(lines) if "Traceback" in line]
+        return ["\n".join(lines[max(0, n - 3) : n + 60]) for n in found]
+
     @property
     def _process(self) -> subprocess.Popen[bytes]:
         assert self.process is not None

@@ -11,17 +11,18 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import comeback, hall, idle, pairs
+from tests.bench import comeback, hall, idle, nuisances, pairs, restarts
 from tests.bench.stack import production, sqlite
 from tests.bench.stock import ROUNDS
 
 WORKLOADS = {"idle": idle, "comeback": comeback, "hall": hall, "pairs": pairs}
+LONG = {"nuisances": nuisances, "restarts": restarts}  # only if they are named
 
 
 def main(chosen: list[str]) -> None:
     """Measure all workloads, or only those that are named."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and not without killing the servers
-    workloads = [WORKLOADS[name] for name in chosen or WORKLOADS]
+    workloads = [(WORKLOADS | LONG)[name] for name in chosen or WORKLOADS]
     print(f"Median of {ROUNDS} rounds (lowest to highest), {os.cpu_count()} cores")
     with tempfile.TemporaryDirectory(prefix="roost-bench-") as directory:
         home = Path(directory)
