@@ -49,6 +49,10 @@ class Presence:
         self._tasks = Tasks()
 
     async def __aenter__(self) -> Self:
+        # A worker takes over from another one: nobody is to seem gone to whom it welcomes first.
+        with suppress(ChatError, TimeoutError):
+            async with asyncio.timeout(LOOK_EVERY):
+                await self._look()
         self._tasks.start(self._look_forever())
         return self
 
@@ -63,7 +67,8 @@ class Presence:
             await asyncio.sleep(LOOK_EVERY * random.uniform(0.8, 1.0))
             try:
                 await self._renew()
-                await self._look()
+                if self._switchboard.users or self.online:
+                    await self._look()
             except ChatError:
                 pass  # has been logged, and is tried again
             except Exception:
@@ -110,7 +115,7 @@ class Presence:
     async def _look(self) -> None:
         """Read the lists of those workers whose list has changed, and tell who came or went."""
         switchboard = self._switchboard
-        if self._has_other_cares or not (switchboard.users or self.online):
+        if self._has_other_cares:
             return
         versions = await switchboard.read(leases.versions)
         if not self._versions.keys() <= versions.keys():  # one has ended, or died

@@ -230,6 +230,17 @@ async def test_a_slow_reader_is_told_when_it_reads_again(tokens, application, wo
             await bob.until(lambda: [f for f in bob.frames if f.get("type") == "presence"])
 
 
+async def test_whoever_comes_first_to_a_new_worker_finds_who_is_online(
+    application, tokens, kitchen
+):
+    async with browser(application, tokens["bob"]):
+        await until_connections(1)
+        async with Worker() as successor, browser(serve(successor), tokens["alice"]) as alice:
+            [welcome] = alice.of_type("welcome")
+            seen = next(room for room in welcome["rooms"] if room["room"] == kitchen.pk)
+            assert set(seen["online"]) == {"alice", "bob"}
+
+
 async def test_people_of_a_worker_that_ends_have_a_moment_to_come_back(transactional_db, tokens):
     async with Worker() as worker, browser(serve(worker), tokens["alice"]):
         await until_connections(1)
