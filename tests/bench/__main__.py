@@ -11,11 +11,17 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import comeback, hall, idle, nuisances, pairs, restarts
+from tests.bench import arrivals, comeback, hall, idle, nuisances, pairs, restarts
 from tests.bench.stack import production, sqlite
 from tests.bench.stock import ROUNDS
 
-WORKLOADS = {"idle": idle, "comeback": comeback, "hall": hall, "pairs": pairs}
+WORKLOADS = {
+    "idle": idle,
+    "arrivals": arrivals,
+    "comeback": comeback,
+    "hall": hall,
+    "pairs": pairs,
+}
 LONG = {"nuisances": nuisances, "restarts": restarts}  # only if they are named
 
 

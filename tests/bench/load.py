@@ -50,6 +50,7 @@ class Connection(asyncio.Protocol):
         self.synced = Counter(b'"synced"')
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.latest = b""
+        self.lost = False
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
@@ -66,6 +67,7 @@ class Connection(asyncio.Protocol):
             self.opened.set_exception(AssertionError(data))
 
     def connection_lost(self, error: Exception | None) -> None:
+        self.lost = True
         self.opened.cancel()
 
     async def open(self, request: str) -> None:
@@ -77,6 +79,9 @@ class Connection(asyncio.Protocol):
         size = len(payload)
         head = bytes([0x81, 0x80 | size]) if size < 126 else b"\x81\xfe" + size.to_bytes(2)
         self._transport.write(head + b"\0\0\0\0" + payload)  # a mask that changes nothing
+
+    def pong(self, payload: bytes) -> None:
+        self._transport.write(bytes([0x8A, 0x80 | len(payload)]) + b"\0\0\0\0" + payload)
 
     def close(self) -> None:
         self._transport.abort()
