@@ -1,7 +1,6 @@
 """How much of something is too much: buckets and counters, in this process."""
 
 import time
-from collections import deque
 from collections.abc import Callable
 
 from . import conf
@@ -67,9 +66,9 @@ class Strikes:
     def __init__(self, most: int, seconds: float) -> None:
         self._most = most
         self._seconds = seconds
-        self._times: deque[float] = deque(maxlen=most + 1)
+        self._times: list[float] = []  # an empty deque would weigh ten times as much
 
     def one_too_many(self) -> bool:
         """Count one more; True if that was one too many."""
-        self._times.append(time.monotonic())
+        self._times = [*self._times[-self._most :], time.monotonic()]
         return len(self._times) > self._most and self._times[-1] - self._times[0] < self._seconds

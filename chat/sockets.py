@@ -65,6 +65,10 @@ _REASONS = {
 }
 
 
+# What an outbox is mostly; a deque of its own for each idle socket weighs 0.7 KiB.
+_NOTHING: deque[tuple[ASGIEvent, int]] = deque(maxlen=0)
+
+
 class Socket(ABC):
     """What both dialects have in common. A subclass says how things look on the wire."""
 
@@ -82,12 +86,12 @@ class Socket(ABC):
         self.sent_at = time.monotonic()
         self.closed_at: float | None = None
         self._send = send
-        self._outbox: deque[tuple[ASGIEvent, int]] = deque()
+        self._outbox = _NOTHING
         self._outbox_size = 0
         self._writer: asyncio.Task[None] | None = None
         self._sending_since: float | None = None
-        self._unacknowledged: deque[tuple[str, int, int]] = deque()  # room, rev, number of messages
-        self._progress = asyncio.Event()
+        self._unacknowledged: list[tuple[str, int, int]] = []  # room, rev, number of messages
+        self._progress: asyncio.Event | None = None  # there is one only while somebody waits
         self._asked: set[asyncio.Future[Any]] = set()  # writes that are not answered yet
         self._is_listening = True
         self._consumer = asyncio.current_task()
@@ -169,6 +173,8 @@ class Socket(ABC):
     def _hand(self, event: ASGIEvent, size: int = 0) -> None:
         if self.closed_at is not None:
             return
+        if not self._outbox:
+            self._outbox = deque()
         self._outbox.append((event, size))
         self._outbox_size += size
         if self._writer is None:
@@ -180,7 +186,7 @@ class Socket(ABC):
                 self._sending_since = time.monotonic()
                 await self._send(self._next_event())
                 self.sent_at = time.monotonic()
-                self._progress.set()
+                self._get_on()
         except Exception as error:  # whatever a server raises when the connection is gone
             logger.debug("Cannot send: %r", error)
             self.closed_at = time.monotonic()  # nothing may follow what was not sent
@@ -189,15 +195,17 @@ class Socket(ABC):
                 self._consumer.cancel()
         finally:
             self._writer = self._sending_since = None
+            if not self._outbox:
+                self._outbox = _NOTHING
 
     def stuck_for(self, now: float) -> float:
         """Seconds since its client has read something, if there is something to be read."""
         return 0.0 if self._sending_since is None else now - self._sending_since
 
     def _clear(self) -> None:
-        self._outbox.clear()
+        self._outbox = _NOTHING
         self._outbox_size = 0
-        self._progress.set()
+        self._get_on()
 
     def _next_event(self) -> ASGIEvent:
         event, size = self._outbox.popleft()
@@ -237,8 +245,7 @@ class Socket(ABC):
     async def room_for_an_answer(self) -> None:
         """Wait until the outbox is not full: whoever does not read our answers asks in vain."""
         while self.full:
-            self._progress.clear()
-            await self._progress.wait()
+            await self._some_progress()
 
     async def ready(self) -> None:
         """Wait until another page may be sent: what was handed over left, and was acknowledged."""
@@ -246,8 +253,18 @@ class Socket(ABC):
             self._outbox_size > conf.OUTBOX_BYTES // 4
             or sum(count for _, _, count in self._unacknowledged) > conf.WINDOW - conf.PAGE
         ):
-            self._progress.clear()
-            await self._progress.wait()
+            await self._some_progress()
+
+    async def _some_progress(self) -> None:
+        if self._progress is None:
+            self._progress = asyncio.Event()
+        await self._progress.wait()
+
+    def _get_on(self) -> None:
+        """Wake who waits for progress."""
+        if self._progress is not None:
+            self._progress.set()
+            self._progress = None
 
     # Acknowledgements
 
@@ -258,10 +275,10 @@ class Socket(ABC):
 
     def acknowledged(self, room_id: str, rev: int) -> None:
         """Everything up to `rev` of this room has arrived."""
-        self._unacknowledged = deque(
+        self._unacknowledged = [
             sent for sent in self._unacknowledged if sent[0] != room_id or sent[1] > rev
-        )
-        self._progress.set()
+        ]
+        self._get_on()
 
     # The end
 
