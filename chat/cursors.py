@@ -81,7 +81,7 @@ class Cursors:
         return asker
 
     def _note(self, delivery: Delivery) -> None:
-        key = delivery.seat.membership.pk
+        key = delivery.seat.key
         known = self._deliveries.get(key)
         if known is None or known.rev < delivery.rev:
             self._deliveries[key] = delivery
@@ -122,14 +122,14 @@ class Cursors:
 
     async def _write_readings(self, readings: Sequence[Reading]) -> list[Reading]:
         """Write the furthest of each membership; return those for which one went too far."""
-        noted = {r.seat.membership.pk: r for r in sorted(readings, key=attrgetter("seq"))}
+        noted = {r.seat.key: r for r in sorted(readings, key=attrgetter("seq"))}
         seqs = {key: reading.seq for key, reading in noted.items()}
         memberships = await self._journal.run(messaging.read, seqs)
         self._show(memberships, noted)
         ends = {membership.pk: membership.head for membership in memberships}
         left = []
         for reading in readings:
-            key = reading.seat.membership.pk
+            key = reading.seat.key
             end = ends.get(key, 0)
             if reading.seq > end:
                 _settle(reading.asker, NotFound())

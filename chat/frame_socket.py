@@ -176,7 +176,7 @@ class FrameSocket(Socket):
             if (seat := self.seats.get(room_id)) is None:
                 self.tell(frames.Left(room=room_id, left=True))
                 continue
-            rev = request.cursors.get(room_id, seat.membership.delivered_rev)
+            rev = request.cursors.get(room_id, seat.delivered_rev)
             if stale and room_id in request.cursors:
                 rev = NEVER
             cursors[room_id] = Cursor(rev, request.limit)

@@ -10,6 +10,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from sys import intern
 from typing import Any, NamedTuple
 
 from django.contrib.auth import get_user_model
@@ -39,19 +41,30 @@ class Fellow(NamedTuple):
     last_seen: datetime | None  # if they are not online
 
 
+class Place(NamedTuple):
+    """A room, as it was when it was read."""
+
+    pk: str
+    kind: str
+    name: str
+    seq: int
+    rev: int
+    first_seq: int
+
+
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A user's membership as that user sees it."""
+    """A user's membership as that user sees it. A worker has many: no models here."""
 
-    membership: Membership  # with its room
+    key: int  # of the membership
+    room: Place
+    role: str
+    delivered_rev: int
+    read_seq: int
     members: int
     fellows: tuple[Fellow, ...]  # of a small room all, with oneself; of a large one nobody
     peer: str | None  # username of the other one in a direct room, or one's own
     muted_until: float  # by this process's monotonic clock
-
-    @property
-    def room(self) -> Room:
-        return self.membership.room
 
     @property
     def is_small(self) -> bool:
@@ -61,13 +74,13 @@ class Seat:
     @property
     def may_write(self) -> bool:
         """As far as the role goes."""
-        return self.room.kind != Room.Kind.FEED or self.membership.role in MANAGERS
+        return self.room.kind != Room.Kind.FEED or self.role in MANAGERS
 
     @property
     def look(self) -> tuple[object, ...]:
         """What a client is told anew when it changes; cursors have frames of their own."""
         who = tuple(fellow.username for fellow in self.fellows)
-        return (self.room.name, self.room.first_seq, self.membership.role, self.members, who)
+        return (self.room.name, self.room.first_seq, self.role, self.members, who)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,43 +118,68 @@ def user_named(name: str) -> AbstractBaseUser:
 
 
 def standing(user_id: UserKey, room_ids: Collection[str] | None = None) -> Standing:
-    """What this user may see now, or only these of their rooms. UnknownUser if they are gone.
+    """What this user may see now, or only these of their rooms. UnknownUser if they are gone."""
+    try:
+        return standings([user_id], room_ids)[user_id]
+    except KeyError:
+        raise UnknownUser from None
+
+
+def standings(
+    user_ids: Collection[UserKey], room_ids: Collection[str] | None = None
+) -> dict[UserKey, Standing]:
+    """What each of these users may see now; those who are gone are missing.
 
     The version is read first: if something changes meanwhile, it will be found too low and the
     rooms are read once more.
     """
     banned_now = Q(banned_until__gt=Now())  # by the one clock that all workers share
-    access = Access.objects.filter(pk=user_id).annotate(banned=banned_now)
-    known = access.values_list("version", "banned").first()
-    if known is None:
-        raise UnknownUser
-    version, banned = known
-    mine = Membership.objects.filter(user_id=user_id).select_related("room").order_by("room_id")
+    access = Access.objects.filter(pk__in=user_ids).annotate(banned=banned_now)
+    standings = {
+        user_id: Standing(version, bool(banned), {})
+        for user_id, version, banned in access.values_list("pk", "version", "banned")
+    }
+    mine = Membership.objects.filter(user_id__in=list(standings)).order_by("room_id")
     if room_ids is not None:
         mine = mine.filter(room_id__in=room_ids)
     muted_for = F("muted_until") - Now()
-    memberships = list(mine.annotate(muted_for=muted_for))  # type: ignore[no-redef]
-    members = _count_members([m.room_id for m in memberships])
-    fellows = _fellows([room_id for room_id, n in members.items() if n <= conf.SMALL_ROOM])
-    return Standing(
-        version,
-        bool(banned),
-        {
-            m.room_id: _seat_of(m, members[m.room_id], fellows[m.room_id])
-            for m in memberships
-            if m.room_id in members  # otherwise everybody has left it meanwhile
-        },
+    rows = list(
+        mine.values_list(
+            *("user_id", "pk", "role", "delivered_rev", "read_seq", muted_for),
+            *("room_id", "room__kind", "room__name", "room__seq", "room__rev", "room__first_seq"),
+        )
     )
+    members = _count_members({row[6] for row in rows})
+    fellows = _fellows([room_id for room_id, n in members.items() if n <= conf.SMALL_ROOM])
+    for user_id, key, role, delivered_rev, read_seq, muted_for, *room in rows:
+        place = _place(*room)
+        if place.pk in members:  # otherwise everybody has left it meanwhile
+            here = fellows.get(place.pk, ())
+            standings[user_id].seats[place.pk] = Seat(
+                key,
+                place,
+                intern(role),
+                delivered_rev,
+                read_seq,
+                members[place.pk],
+                here,
+                _peer(place, user_id, here),
+                time.monotonic() + muted_for.total_seconds() if muted_for else 0,
+            )
+    return standings
 
 
-def _seat_of(membership: Membership, members: int, fellows: Sequence[Fellow]) -> Seat:
-    peer = None
-    if membership.room.kind == Room.Kind.DIRECT:
-        others_first = sorted(fellows, key=lambda f: f.user_id == membership.user_id)
-        peer = next((fellow.username for fellow in others_first), None)
-    muted_for = membership.muted_for
-    muted_until = time.monotonic() + muted_for.total_seconds() if muted_for else 0
-    return Seat(membership, members, tuple(fellows), peer, muted_until)
+@lru_cache(maxsize=10_000)
+def _place(*row: Any) -> Place:
+    """The same for everybody who sees the room like this."""
+    return Place(*row)
+
+
+def _peer(place: Place, user_id: UserKey, fellows: Sequence[Fellow]) -> str | None:
+    if place.kind != Room.Kind.DIRECT:
+        return None
+    others_first = sorted(fellows, key=lambda fellow: fellow.user_id == user_id)
+    return next((fellow.username for fellow in others_first), None)
 
 
 def seat(user_id: UserKey, room_id: str) -> Seat:
@@ -157,7 +195,7 @@ def _count_members(room_ids: Collection[str]) -> dict[str, int]:
     return dict(counted.annotate(n=Count("pk")).order_by().values_list("room_id", "n"))
 
 
-def _fellows(room_ids: Collection[str]) -> dict[str, list[Fellow]]:
+def _fellows(room_ids: Collection[str]) -> dict[str, tuple[Fellow, ...]]:
     name = F(f"user__{get_user_model().USERNAME_FIELD}")
     rows = (
         Membership.objects.filter(room_id__in=room_ids)
@@ -169,7 +207,7 @@ def _fellows(room_ids: Collection[str]) -> dict[str, list[Fellow]]:
     fellows: dict[str, list[Fellow]] = defaultdict(list)
     for room_id, *fellow in rows:
         fellows[room_id].append(Fellow(*fellow))
-    return fellows
+    return {room_id: tuple(here) for room_id, here in fellows.items()}
 
 
 def raise_access(user_ids: Iterable[UserKey]) -> None:

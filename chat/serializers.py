@@ -34,7 +34,7 @@ def message_lines(messages: Iterable[Message]) -> list[bytes]:
 def room_frame(
     seat: Seat, is_online: Callable[[UserKey], bool], ref: str | None = None
 ) -> frames.Room:
-    room, membership = seat.room, seat.membership
+    room = seat.room
     online = [f.username for f in seat.fellows if is_online(f.user_id)]
     away = [f for f in seat.fellows if f.last_seen and f.username not in online]
     return frames.Room(
@@ -44,12 +44,12 @@ def room_frame(
         name=room.name,
         members=seat.members,
         peer=seat.peer,
-        role=membership.role,
+        role=seat.role,
         rev=room.rev,
         seq=room.seq,
         first_seq=room.first_seq,
-        delivered_rev=membership.delivered_rev,
-        read_seq=membership.read_seq,
+        delivered_rev=seat.delivered_rev,
+        read_seq=seat.read_seq,
         receipts={f.username: (f.delivered_rev, f.read_seq) for f in seat.fellows} or None,
         online=online if seat.fellows else None,
         last_seen={f.username: frames.timestamp(f.last_seen) for f in away if f.last_seen} or None,

@@ -177,7 +177,7 @@ class Switchboard:
     def _seat(self, socket: Socket, seat: Seat) -> None:
         room_id = seat.room.pk
         socket.seats[room_id] = seat
-        socket.behind[room_id] = Cursor(seat.membership.delivered_rev)
+        socket.behind[room_id] = Cursor(seat.delivered_rev)
         self._rooms.setdefault(room_id, RoomHere()).sockets.add(socket)
 
     def _unseat(self, socket: Socket, room_id: str) -> None:

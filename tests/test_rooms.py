@@ -573,7 +573,7 @@ def test_a_seat_tells_the_room_the_role_and_how_far_everybody_got(alice, bob, ki
     say_much(alice, kitchen, 3)
     messaging.acknowledge({seat_of(bob, kitchen).pk: 2})
     seat = rooms.seat(alice.pk, kitchen.pk)
-    assert (seat.room, seat.membership.role, seat.members, seat.peer) == (kitchen, OWNER, 2, None)
+    assert (seat.room.pk, seat.role, seat.members, seat.peer) == (kitchen.pk, OWNER, 2, None)
     got = [(f.username, f.delivered_rev, f.read_seq) for f in seat.fellows]
     assert got == [("alice", 0, 3), ("bob", 2, 0)]
 
