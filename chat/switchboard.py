@@ -379,12 +379,12 @@ class Switchboard:
             here.live.add(socket)
             self._show_early(here)
 
-    async def _heal(self, room_ids: Iterable[str], upto: int = 0) -> None:
+    async def _heal(self, room_ids: Iterable[str], upto: int | None = None) -> None:
         """Bring the live sockets of rooms whose head is below `upto` to what the database has."""
         cursors = {}
         for room_id in room_ids:
             here = self._rooms.get(room_id)
-            if here and here.live and (not upto or here.head < upto):
+            if here and here.live and (upto is None or here.head < upto):
                 cursors[room_id] = Cursor(here.head)
         while cursors:
             pages = await self.read(_pages, cursors)
