@@ -86,7 +86,7 @@ class Watch:
         for room_id, head in now.heads.items():
             switchboard.compare(room_id, heads[room_id], head)
         gone = heads.keys() - now.heads.keys()
-        changed = self._changed(now.versions, gone, credentials - now.credentials)
+        changed = self._changed(shown, now.versions, gone, credentials - now.credentials)
         if switchboard.is_blind:  # first of all, what they may not see any more
             if all(await asyncio.gather(*map(self.refresh, changed))):
                 switchboard.see_again()
@@ -95,14 +95,21 @@ class Watch:
                 self.refresh_soon(user_key)
 
     def _changed(
-        self, versions: Mapping[UserKey, int], gone: Collection[str], ended: Collection[str]
+        self,
+        asked: Collection[UserKey],
+        versions: Mapping[UserKey, int],
+        gone: Collection[str],
+        ended: Collection[str],
     ) -> list[str]:
-        """Users whose access, rooms or credentials are not what their sockets show."""
+        """Users whose access, rooms or credentials are not what their sockets show.
+
+        Who came while the pulse was taken has looked for themselves.
+        """
         bereft = {s.user_key for room_id in gone for s in self._switchboard.sockets(room_id)}
         return [
             user_key
             for user_key, here in self._switchboard.users.items()
-            if versions.get(here.pk) != here.version
+            if (here.pk in asked and versions.get(here.pk) != here.version)
             or user_key in bereft
             or any(socket.identity.credential in ended for socket in here.sockets)
         ]
