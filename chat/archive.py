@@ -4,7 +4,7 @@ A reader's place in a room is a cursor, the `rev` up to which everything is ther
 deletions take a new rev, so they come the same way as what is new.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from django.contrib.auth import get_user_model
@@ -45,6 +45,11 @@ class Page:
     complete: bool  # it ends at the head, as that was when it was read
     reset: bool
     next: Cursor  # where the reader stands behind it
+
+
+def heads(room_ids: Collection[str]) -> dict[str, int]:
+    """The rev of the latest change in each of these rooms."""
+    return dict(Room.objects.filter(pk__in=room_ids).values_list("pk", "rev"))
 
 
 def replay(cursors: Mapping[str, Cursor], size: int = conf.PAGE) -> list[Page]:

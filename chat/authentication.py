@@ -5,10 +5,11 @@ was rotated. Here a connection keeps its credential, to be looked at again for a
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import NamedTuple
 
 from django.conf import settings
 from django.contrib.auth import (
@@ -20,10 +21,12 @@ from django.contrib.auth import (
 )
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.sessions.models import Session
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils.crypto import constant_time_compare
 
 from .models import Token
+from .rooms import UserKey
 
 TOKEN_LIFE = timedelta(days=30)
 TICKET_LIFE = timedelta(seconds=30)
@@ -35,6 +38,13 @@ class Identity:
 
     user: AbstractBaseUser
     credential: str  # key of a session, or digest of a token
+
+
+class Claim(NamedTuple):
+    """Whom a credential is about, as long as nobody has looked whether it still holds."""
+
+    user_id: UserKey
+    credential: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +67,41 @@ def holder(credentials: Credentials) -> Identity | None:
         return by_bearer(credentials.authorization)
     if credentials.ticket:
         return by_ticket(credentials.ticket)
-    return _by_session(credentials.session_key)
+    key = credentials.session_key
+    return _by_sessions([key]).get(key)
 
 
 def identify(credential: str) -> Identity | None:
     """Who holds this session key or token digest; None when it is, or has become, worth nothing."""
-    return _by_session(credential) or _by_token(credential)
+    return identities([credential]).get(credential)
+
+
+def identities(credentials: Collection[str]) -> dict[str, Identity]:
+    """Who holds these session keys and token digests; what is worth nothing is missing."""
+    found = _by_sessions(credentials)
+    if left := [credential for credential in credentials if credential not in found]:
+        found |= _by_tokens(left)
+    return found
+
+
+def claims(shown: Collection[Credentials]) -> dict[Credentials, Claim]:
+    """What clients claim by a bearer or a cookie; whether that holds, `identities` says."""
+    digests = {c: _bearer_digest(c.authorization) for c in shown if c.authorization}
+    keys = {c: c.session_key for c in shown if not c.authorization}
+    about = _token_users(digests.values()) | _session_users(keys.values())
+    return {c: Claim(about[key], key) for c, key in (digests | keys).items() if key in about}
 
 
 def by_bearer(authorization: str) -> Identity | None:
     """From the value of an Authorization header."""
+    digest = _bearer_digest(authorization)
+    return _by_tokens([digest]).get(digest)
+
+
+def _bearer_digest(authorization: str) -> str:
+    """Empty if it is no bearer."""
     scheme, _, secret = authorization.partition(" ")
-    return _by_token(_digest(secret.strip())) if scheme.lower() == "bearer" else None
+    return _digest(secret.strip()) if scheme.lower() == "bearer" else ""
 
 
 def by_ticket(secret: str) -> Identity | None:
@@ -115,34 +148,51 @@ def _digest(secret: str) -> str:
     return sha256(secret.encode()).hexdigest()
 
 
-def _by_session(key: str) -> Identity | None:
-    if "\0" in key:  # PostgreSQL would raise
-        return None
-    session = Session.objects.filter(pk=key, expire_date__gt=Now()).first()
-    if session is None:
-        return None
-    user = _session_user(session.get_decoded())
-    return Identity(user, key) if user else None
+def _by_sessions(keys: Collection[str]) -> dict[str, Identity]:
+    users = {key: _session_user(data) for key, data in _sessions(keys).items()}
+    return {key: Identity(user, key) for key, user in users.items() if user}
+
+
+def _sessions(keys: Collection[str]) -> dict[str, Mapping[str, str]]:
+    sound = [key for key in keys if key and "\0" not in key]  # PostgreSQL would raise
+    if not sound:
+        return {}
+    sessions = Session.objects.filter(pk__in=sound, expire_date__gt=Now())
+    return {session.pk: session.get_decoded() for session in sessions}
+
+
+def _session_users(keys: Collection[str]) -> dict[str, UserKey]:
+    sessions = _sessions(keys).items()
+    return {key: _user_key(data) for key, data in sessions if SESSION_KEY in data}
+
+
+def _user_key(data: Mapping[str, str]) -> UserKey:
+    return get_user_model()._meta.pk.to_python(data[SESSION_KEY])
 
 
 def _session_user(data: Mapping[str, str]) -> AbstractBaseUser | None:
     backend = data.get(BACKEND_SESSION_KEY, "")
     if SESSION_KEY not in data or backend not in settings.AUTHENTICATION_BACKENDS:
         return None
-    key = get_user_model()._meta.pk.to_python(data[SESSION_KEY])
-    user = load_backend(backend).get_user(key)
+    user = load_backend(backend).get_user(_user_key(data))
     return user if user and _hash_holds(user, data.get(HASH_SESSION_KEY, "")) else None
 
 
-def _by_token(digest: str) -> Identity | None:
-    token = (
-        Token.objects.filter(pk=digest, kind=Token.Kind.BEARER, expires_at__gt=Now())
-        .select_related("user")
-        .first()
-    )
-    if token is None or not token.user.is_active or not _hash_holds(token.user, token.auth_hash):
-        return None
-    return Identity(token.user, digest)
+def _by_tokens(digests: Collection[str]) -> dict[str, Identity]:
+    return {
+        token.pk: Identity(token.user, token.pk)
+        for token in _tokens(digests).select_related("user")
+        if token.user.is_active and _hash_holds(token.user, token.auth_hash)
+    }
+
+
+def _token_users(digests: Collection[str]) -> dict[str, UserKey]:
+    return dict(_tokens(digests).values_list("pk", "user_id")) if digests else {}
+
+
+def _tokens(digests: Collection[str]) -> QuerySet[Token]:
+    sound = [digest for digest in digests if "\0" not in digest]
+    return Token.objects.filter(pk__in=sound, kind=Token.Kind.BEARER, expires_at__gt=Now())
 
 
 def _hash_holds(user: AbstractBaseUser, known: str) -> bool:

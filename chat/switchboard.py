@@ -21,6 +21,7 @@ from .complaints import Nuisance
 from .database import DatabaseThreads
 from .errors import ChatError, Forbidden, Muted, NotFound, Unavailable
 from .models import Message
+from .questions import Questions
 from .rooms import Seat, Standing, UserKey
 from .sockets import CloseCode, Socket
 from .tasks import Tasks
@@ -121,6 +122,9 @@ class Switchboard:
         self._healer: asyncio.Task[None] | None = None
         self._lies = Nuisance(logger, "Announced, but not stored")
         self._tasks = Tasks()
+        self._heads: Questions[Iterable[str], dict[str, int]] = Questions(
+            lambda asked: self.read(_heads, asked), self._tasks
+        )
         self._sighted = asyncio.Event()
         self._sighted.set()
 
@@ -327,12 +331,14 @@ class Switchboard:
 
     async def _catch_up(self, socket: Socket) -> None:
         """Read page after page until the socket is live in all its rooms."""
+        read = self._meet_heads
         try:
             while socket.behind:
                 await socket.ready()
                 await self._sighted.wait()
                 try:
-                    await self._read_on(socket)
+                    await read(socket)
+                    read = self._read_on
                 except ChatError:
                     await asyncio.sleep(RETRY_AFTER)
             socket.caught_up()
@@ -341,6 +347,14 @@ class Switchboard:
             self.dismiss(socket, CloseCode.INTERNAL, retry_after_ms=1_000)
         finally:
             socket.reader = None
+
+    async def _meet_heads(self, socket: Socket) -> None:
+        """Let a socket be live in the rooms in which it has missed nothing: mostly in all."""
+        asked = dict(socket.behind)
+        heads = await self._heads.ask(asked.keys())
+        for room_id, cursor in asked.items():
+            if cursor.rev == heads.get(room_id) and not cursor.reset:
+                await self._reach(socket, room_id, cursor)
 
     async def _read_on(self, socket: Socket) -> None:
         asked = dict(socket.behind)
@@ -359,11 +373,15 @@ class Switchboard:
                 socket.replayed(page)
             socket.behind[page.room_id] = page.next
             if page.complete:
-                await self._heal([page.room_id], page.upto)
+                await self._reach(socket, page.room_id, page.next)
                 if self.is_blind:
                     return
-                if socket.behind.get(page.room_id) is page.next:
-                    self._meet(socket, page.room_id)
+
+    async def _reach(self, socket: Socket, room_id: str, cursor: Cursor) -> None:
+        """Meet the head that a cursor stood at when it was read."""
+        await self._heal([room_id], cursor.rev)
+        if not self.is_blind and socket.behind.get(room_id) is cursor:
+            self._meet(socket, room_id)
 
     def _meet(self, socket: Socket, room_id: str) -> None:
         """Let a socket that has read all there was be live, if that is still all there is."""
@@ -536,6 +554,11 @@ def _batches(messages: Sequence[Message]) -> list[Batch]:
         for room_id, runs_here in runs.items()
         for run in runs_here
     ]
+
+
+def _heads(asked: Sequence[Iterable[str]]) -> list[dict[str, int]]:
+    """One answer, for all of them."""
+    return [archive.heads({room_id for room_ids in asked for room_id in room_ids})] * len(asked)
 
 
 def _pages(cursors: Mapping[str, Cursor]) -> list[tuple[Page, list[bytes]]]:

@@ -7,25 +7,27 @@ belongs to that loop, never to the module: tests and throw-away loops get their 
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, MutableMapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Self
 
 from django.contrib.auth.base_user import AbstractBaseUser
 
-from . import messaging, rooms
+from . import authentication, messaging, rooms
 from .announcements import Announcement, Announcer
-from .authentication import Credentials, Identity, holder, identify
+from .authentication import Claim, Credentials, Identity
 from .cursors import Cursors
-from .errors import Banned, NotLoggedIn, RateLimited, Restarting, Unavailable, UnknownUser
+from .errors import Banned, ChatError, NotLoggedIn, RateLimited, Restarting, Unavailable
 from .journal import Journal
 from .limits import PostLimit
 from .messaging import Draft, Posted
 from .models import Room, opaque_id
 from .presence import Presence
+from .questions import Questions
 from .rooms import Seat, Standing
 from .sockets import CloseCode
 from .switchboard import Switchboard
+from .tasks import Tasks
 from .watch import Watch
 
 SHORTEST_WAIT = 0.5  # seconds; whoever waits for each token anew looks like whoever does not wait
@@ -35,6 +37,8 @@ RETURNS = 500  # clients of a drained worker that come back in a second, and at 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Scope]]
 Send = Callable[[Any], Awaitable[None]]
+# Who connects, and what they may see; None if they have yet to be enrolled.
+Admission = tuple[Identity, Standing | None]
 ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
@@ -50,6 +54,10 @@ class Worker:
         self.cursors = Cursors(self.journal, self.switchboard)
         self.presence = Presence(key, self.journal, self.switchboard)
         self._post_limit = PostLimit()
+        self._tasks = Tasks()
+        self._admissions: Questions[Credentials, Admission] = Questions(
+            lambda shown: self.switchboard.read(_admit, shown), self._tasks
+        )
         self._parts = AsyncExitStack()
         self.is_draining = False
 
@@ -57,6 +65,7 @@ class Worker:
         parts = (self._announcer, self.switchboard, self.watch, self.journal, self.cursors)
         for part in (*parts, self.presence):
             await self._parts.enter_async_context(part)
+        self._parts.push_async_callback(self._tasks.stop)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -87,8 +96,10 @@ class Worker:
         """Who connects, and what they may see; NotLoggedIn, Banned, Restarting."""
         self.insist_on_staying()
         # Using a ticket up is a write; everything else only reads.
-        run = self.journal.run if credentials.ticket else self.switchboard.read
-        identity, known = await run(_admit, credentials)
+        if credentials.ticket and not credentials.authorization:
+            identity, known = await self.journal.run(_admit_by_ticket, credentials)
+        else:
+            identity, known = await self._admissions.ask(credentials)
         enrolled = (identity, known) if known else await self.journal.run(_enrol, identity)
         identity, standing = enrolled
         if standing.banned:
@@ -162,33 +173,54 @@ class Worker:
             self.watch.refresh_soon(user_key)
 
 
-def _admit(credentials: Credentials) -> tuple[Identity, Standing | None]:
-    identity = holder(credentials)
+def _admit(shown: Sequence[Credentials]) -> list[Admission | ChatError]:
+    claims = authentication.claims(shown)
+    admitted = _look_up(claims.values())
+    found = {credentials: admitted.get(claim) for credentials, claim in claims.items()}
+    return [found.get(credentials) or NotLoggedIn() for credentials in shown]
+
+
+def _admit_by_ticket(credentials: Credentials) -> Admission:
+    identity = authentication.holder(credentials)
     if identity is None:
         raise NotLoggedIn
-    try:
-        identity, standing = _look_up(identity)
-    except UnknownUser:  # not enrolled yet
-        return identity, None
-    enrolled = any(seat.room.kind == Room.Kind.EVERYONE for seat in standing.seats.values())
-    return identity, standing if enrolled else None
+    return _look_up_one(identity)
 
 
 def _enrol(identity: Identity) -> tuple[Identity, Standing]:
     rooms.enrol(identity.user)
-    return _look_up(identity)
+    identity, standing = _look_up_one(identity)
+    if standing is None:
+        raise NotLoggedIn  # gone
+    return identity, standing
 
 
-def _look_up(identity: Identity) -> tuple[Identity, Standing]:
-    """What they may see; and once more who they are.
+def _look_up_one(identity: Identity) -> Admission:
+    claim = Claim(identity.user.pk, identity.credential)
+    try:
+        return _look_up([claim])[claim]
+    except KeyError:
+        raise NotLoggedIn from None
 
-    A password that had changed before this version was read would never be noticed.
+
+def _look_up(claims: Collection[Claim]) -> dict[Claim, Admission]:
+    """Who they are and what they may see, unless they have yet to be enrolled.
+
+    Who they are is read last: a password that had changed before the version of what they may see
+    was read would never be noticed.
     """
-    standing = rooms.standing(identity.user.pk)
-    again = identify(identity.credential)
-    if again is None:
-        raise NotLoggedIn
-    return again, standing
+    standings = rooms.standings({claim.user_id for claim in claims})
+    identities = authentication.identities({claim.credential for claim in claims})
+    return {
+        claim: (identity, _if_enrolled(standings.get(claim.user_id)))
+        for claim in claims
+        if (identity := identities.get(claim.credential)) and identity.user.pk == claim.user_id
+    }
+
+
+def _if_enrolled(standing: Standing | None) -> Standing | None:
+    seats = standing.seats.values() if standing else ()
+    return standing if any(seat.room.kind == Room.Kind.EVERYONE for seat in seats) else None
 
 
 def _open_direct(user: AbstractBaseUser, name: str) -> Seat:

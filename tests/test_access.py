@@ -17,7 +17,7 @@ from django.utils import timezone
 
 import chat.worker
 from chat import rooms, watch
-from chat.authentication import Credentials, holder, issue_ticket
+from chat.authentication import Credentials, claims, holder, issue_ticket
 from chat.errors import Unavailable
 from chat.models import Room, Token
 from tests.conversation import say_much
@@ -364,12 +364,12 @@ async def test_who_joins_and_cannot_be_shown_the_room_is_shown_it_later(
 
 
 async def test_who_connects_while_the_password_changes_is_not_let_in(application, tokens, bob):
-    def recognised_just_before(credentials: Credentials) -> Any:
-        identity = holder(credentials)
+    def recognised_just_before(shown: Any) -> Any:
+        found = claims(shown)
         change_the_password(bob)
-        return identity
+        return found
 
-    with patch("chat.worker.holder", recognised_just_before):
+    with patch("chat.authentication.claims", recognised_just_before):
         async with browser(application, tokens["bob"], resume=False) as page:
             bye = await page.says_goodbye()
     assert bye["code"] == 4501

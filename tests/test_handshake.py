@@ -342,7 +342,7 @@ async def test_without_a_database_a_client_is_told_to_come_back(application, tok
         raise OperationalError("connection refused")
 
     headers = {"authorization": f"Bearer {tokens['alice']}"}
-    with patch("chat.worker.holder", fail):
+    with patch("chat.authentication.claims", fail):
         error, bye, code = await turned_away(application, headers=headers)
     assert error["code"] == "unavailable"
     assert (bye["reconnect"], code) == (True, 4000)
@@ -353,7 +353,7 @@ async def test_a_failure_of_ours_is_an_internal_one(application, tokens):
         raise ZeroDivisionError
 
     headers = {"authorization": f"Bearer {tokens['alice']}"}
-    with patch("chat.worker.holder", fail):
+    with patch("chat.authentication.claims", fail):
         error, bye, code = await turned_away(application, headers=headers)
     assert (error["code"], bye["reconnect"], code) == ("internal", True, 4000)
 

@@ -624,17 +624,17 @@ async def test_who_says_nothing_for_long_is_not_cut_off(application, tokens, mon
 async def test_a_message_right_after_the_first_one_resumed_is_shown_at_once(
     unchecked, application, worker, tokens, alice, kitchen, monkeypatch
 ):
-    """It is posted after the page was read, and before anybody is live in the room."""
-    pages = switchboard._pages
+    """It is posted after the head was read, and before anybody is live in the room."""
+    heads = switchboard._heads
 
-    def and_then_somebody_posts(cursors: Any) -> Any:
-        found = pages(cursors)
+    def and_then_somebody_posts(room_ids: Any) -> Any:
+        found = heads(room_ids)
         asyncio.run_coroutine_threadsafe(post(worker, alice, kitchen), loop).result(5)
         return found
 
     loop = asyncio.get_running_loop()
     async with browser(application, tokens["bob"], resume=False) as bob:
-        monkeypatch.setattr(switchboard, "_pages", and_then_somebody_posts)
+        monkeypatch.setattr(switchboard, "_heads", and_then_somebody_posts)
         await bob.send(bob.client.resume())
         await bob.until(lambda: bob.of_type("welcome"))
         await bob.until(lambda: bob.client.bodies(kitchen.pk), timeout=2)
