@@ -48,10 +48,14 @@ class Questions(Generic[Q, A]):
     async def _answer_together(self, asked: Sequence[tuple[Q, asyncio.Future[A]]]) -> None:
         try:
             answers = await self._answer([question for question, _ in asked])
+        except Unavailable as error:
+            # Those who came since would wait as long again, and for nothing.
+            came, self._asked = self._asked, []
+            for _, waiting in (*asked, *came):
+                _settle(waiting, error)
         except Exception as error:
-            if len(asked) == 1 or isinstance(error, Unavailable):
-                for _, waiting in asked:
-                    _settle(waiting, error)
+            if len(asked) == 1:
+                _settle(asked[0][1], error)
             else:  # what is wrong with one of them is not to be the others' failure
                 for alone in asked:
                     await self._answer_together([alone])

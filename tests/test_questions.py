@@ -83,11 +83,13 @@ async def test_what_fails_for_one_does_not_fail_for_the_others(oracle, questions
     assert (one, type(unlucky), two) == (2, ZeroDivisionError, 4)
 
 
-async def test_in_an_outage_nobody_asks_again(oracle, questions):
-    oracle.may_answer.set()
+async def test_in_an_outage_nobody_asks_again_and_nobody_waits_twice(oracle, questions):
     oracle.error = Unavailable()
-    failures = await answers(await ask(questions, [1, 13]))
-    assert [type(failure) for failure in failures] == [Unavailable, Unavailable]
+    asking = await ask(questions, [1, 13])
+    await asyncio.sleep(0)
+    asking += await ask(questions, [2])
+    oracle.may_answer.set()
+    assert [type(failure) for failure in await answers(asking)] == [Unavailable] * 3
     assert oracle.asked == [[1, 13]]
 
 
