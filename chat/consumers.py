@@ -76,7 +76,6 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # untyped
 
     async def _admit(self, credentials: Credentials) -> Socket:
         identity, standing = await self.worker.admit(credentials)
-        self.worker.insist_on_staying()
         pings = "websocket.ping" in self.scope.get("extensions", {})
         socket = self.dialect(self.send, identity, self.worker, pings=pings)
         if self.worker.switchboard.connections(socket) >= conf.CONNECTIONS:
@@ -94,16 +93,16 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # untyped
         event = await self._first_event(socket)
         while event["type"] != "websocket.disconnect":
             match event:
-                case {"type": "websocket.receive"} if self._may_speak(socket):
+                case {"type": "websocket.receive"} if socket.closed_at is not None:
+                    pass  # it does not know yet
+                case {"type": "websocket.receive"} if self.worker.is_draining:
+                    socket.decline()
+                case {"type": "websocket.receive"}:
                     text = event.get("text")
                     await socket.take(event["bytes"] if text is None else text)
                 case {"type": "websocket.pong", "bytes": payload}:
                     socket.pong(payload)
             event = await self.receive()
-
-    def _may_speak(self, socket: Socket) -> bool:
-        """What a worker does not take before its end, a client says again to another one."""
-        return socket.closed_at is None and not self.worker.is_draining
 
     async def _first_event(self, socket: Socket) -> Scope:
         """Whoever speaks frames begins with one; without it we would keep a socket for nobody."""

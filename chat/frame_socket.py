@@ -48,6 +48,9 @@ class FrameSocket(Socket):
     def begin(self) -> None:
         pass  # it says where it left off
 
+    def decline(self) -> None:
+        pass  # what is not answered it says again, to another worker
+
     def pong(self, payload: bytes) -> None:
         pass  # it acknowledges by frames
 

@@ -56,7 +56,9 @@ def end(worker: str) -> None:
 
 def leave(worker: str) -> None:
     """Let a lease run out soon: whoever was connected there is about to come back elsewhere."""
-    Lease.objects.filter(pk=worker).update(renewed_at=Now() - LIFE + MOVE)
+    with transaction.atomic():
+        if Lease.objects.filter(pk=worker).update(renewed_at=Now() - LIFE + MOVE):
+            _see(set(Connection.objects.filter(lease=worker).values_list("user", flat=True)))
 
 
 def sweep() -> None:
@@ -120,10 +122,14 @@ def _end(connections: QuerySet[Connection], at: datetime | None = None) -> None:
         user_ids -= set(
             LastSeen.objects.filter(pk__in=user_ids, at__gte=at).values_list("pk", flat=True)
         )
+    _see(user_ids, at)
+    connections.delete()
+
+
+def _see(user_ids: Collection[UserKey], at: datetime | None = None) -> None:
     LastSeen.objects.bulk_create(
         [LastSeen(user_id=user_id, at=at or Now()) for user_id in sorted(user_ids)],
         update_conflicts=True,
         unique_fields=["user"],
         update_fields=["at"],
     )
-    connections.delete()

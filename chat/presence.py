@@ -8,7 +8,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from datetime import datetime
 from typing import Self
@@ -50,9 +50,9 @@ class Presence:
 
     async def __aenter__(self) -> Self:
         # A worker takes over from another one: nobody is to seem gone to whom it welcomes first.
-        with suppress(ChatError, TimeoutError):
+        with suppress(TimeoutError):
             async with asyncio.timeout(LOOK_EVERY):
-                await self._look()
+                await self._try(self._look)
         self._tasks.start(self._look_forever())
         return self
 
@@ -65,14 +65,20 @@ class Presence:
     async def _look_forever(self) -> None:
         while True:
             await asyncio.sleep(LOOK_EVERY * random.uniform(0.8, 1.0))
-            try:
-                await self._renew()
-                if self._switchboard.users or self.online:
-                    await self._look()
-            except ChatError:
-                pass  # has been logged, and is tried again
-            except Exception:
-                logger.exception("Cannot tell who is online")
+            await self._try(self._renew_and_look)
+
+    async def _renew_and_look(self) -> None:
+        await self._renew()
+        if self._switchboard.users or self.online:  # also before the next one comes
+            await self._look()
+
+    async def _try(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except ChatError:
+            pass  # has been logged, and is tried again
+        except Exception:
+            logger.exception("Cannot tell who is online")
 
     # What the others learn of us
 

@@ -38,12 +38,16 @@ class Questions(Generic[Q, A]):
         return await answer
 
     async def _answer_all(self) -> None:
+        asked: list[tuple[Q, asyncio.Future[A]]] = []
         try:
             while self._asked:
                 asked, self._asked = self._asked[:TOGETHER], self._asked[TOGETHER:]
                 await self._answer_together(asked)
         finally:
             self._is_answering = False
+            for _, waiting in (*asked, *self._asked):  # if this was cancelled, they get no other
+                _settle(waiting, Unavailable(retry_after_ms=1_000))
+            self._asked = []
 
     async def _answer_together(self, asked: Sequence[tuple[Q, asyncio.Future[A]]]) -> None:
         try:

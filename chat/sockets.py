@@ -121,6 +121,10 @@ class Socket(ABC):
         """Take a WebSocket message from the client. What is wrong with it is told, never raised."""
 
     @abstractmethod
+    def decline(self) -> None:
+        """Take nothing any more, because the worker ends."""
+
+    @abstractmethod
     def begin(self) -> None:
         """It has been registered."""
 

@@ -13,7 +13,16 @@ from . import conf, frames, rooms
 from .announcements import Batch
 from .archive import Page
 from .authentication import Identity
-from .errors import Ambiguous, BadFrame, ChatError, NotFound, RateLimited, TooLarge, UnknownUser
+from .errors import (
+    Ambiguous,
+    BadFrame,
+    ChatError,
+    NotFound,
+    RateLimited,
+    Restarting,
+    TooLarge,
+    UnknownUser,
+)
 from .limits import Strikes
 from .messaging import Draft, Posted
 from .models import Room
@@ -51,6 +60,10 @@ class TextSocket(Socket):
     def begin(self) -> None:
         """What was missed comes unasked."""
         self._worker.switchboard.resume(self, dict(self.behind))
+
+    def decline(self) -> None:
+        """Nobody says it again for them."""
+        self._fail(Restarting())
 
     # What we say
 

@@ -1,10 +1,11 @@
 """One worker: all that runs beside the connections of one event loop.
 
-Daphne sends no lifespan events, so a worker begins with the first connection of its loop, and
-belongs to that loop, never to the module: tests and throw-away loops get their own.
+It begins with its server or, where that sends no lifespan events, with the first connection of its
+loop; and belongs to that loop, never to the module: tests and throw-away loops get their own.
 """
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Collection, MutableMapping, Sequence
@@ -29,6 +30,8 @@ from .sockets import CloseCode
 from .switchboard import Switchboard
 from .tasks import Tasks
 from .watch import Watch
+
+logger = logging.getLogger(__name__)
 
 SHORTEST_WAIT = 0.5  # seconds; whoever waits for each token anew looks like whoever does not wait
 LAST_ANSWERS = 3.0  # seconds for what was asked before a worker began to drain
@@ -95,16 +98,23 @@ class Worker:
     async def admit(self, credentials: Credentials) -> tuple[Identity, Standing]:
         """Who connects, and what they may see; NotLoggedIn, Banned, Restarting."""
         self.insist_on_staying()
+        try:
+            identity, standing = await self._admit(credentials)
+        except Unavailable:  # perhaps because of that
+            self.insist_on_staying()
+            raise
+        self.insist_on_staying()
+        if standing.banned:
+            raise Banned
+        return identity, standing
+
+    async def _admit(self, credentials: Credentials) -> tuple[Identity, Standing]:
         # Using a ticket up is a write; everything else only reads.
         if credentials.ticket and not credentials.authorization:
             identity, known = await self.journal.run(_admit_by_ticket, credentials)
         else:
             identity, known = await self._admissions.ask(credentials)
-        enrolled = (identity, known) if known else await self.journal.run(_enrol, identity)
-        identity, standing = enrolled
-        if standing.banned:
-            raise Banned
-        return identity, standing
+        return (identity, known) if known else await self.journal.run(_enrol, identity)
 
     async def post(self, draft: Draft) -> asyncio.Future[Posted]:
         """Hand a draft in; RateLimited unless it is the retry of a stored one."""
@@ -268,7 +278,12 @@ class WithWorker:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()  # lifespan.startup
-        worker = await self._worker()
+        try:
+            worker = await self._worker()
+        except Exception as error:
+            logger.exception("The worker cannot start")
+            await send({"type": "lifespan.startup.failed", "message": repr(error)})
+            return
         await send({"type": "lifespan.startup.complete"})
         await receive()  # lifespan.shutdown
         await worker.drain()

@@ -9,13 +9,14 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 import environ
 from redis import ConnectionPool
+
+from . import proxies
 
 T = TypeVar("T")
 N = TypeVar("N", int, float)
@@ -59,7 +60,7 @@ def networks(name: str) -> list[str]:
     """Words, each of which is an address or a network."""
 
     def parse(value: str) -> list[str]:
-        return [str(ip_network(word, strict=False)) for word in words(name)]
+        return [str(network) for network in proxies.networks(value)]
 
     return _parsed(name, [], parse, "addresses or networks, for example 127.0.0.1,10.0.0.0/8")
 

@@ -48,7 +48,10 @@ class Lifespan:
         try:
             scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}}
             await self._application(scope, self._told.get, self._answers.put)
-        except Exception as error:  # which is how applications say that they do not know of it
-            logger.debug("The application has no lifespan: %r", error)
+        except Exception as error:
+            if self._told.empty():  # it took what it was told: it knows of it
+                logger.exception("The application failed in its lifespan")
+            else:  # which is how applications say that they do not know of it
+                logger.debug("The application has no lifespan: %r", error)
         finally:
             self._answers.put_nowait({"type": ""})  # nobody waits in vain

@@ -20,19 +20,12 @@ class Listener:
     socket: socket.socket
 
     @classmethod
-    def on_port(cls, host: str, port: int, *, reuse_port: bool = False) -> Self:
-        """Exits with one line if that cannot be.
-
-        With `reuse_port` several may listen on one port: the kernel spreads connections over them.
-        """
+    def on_port(cls, host: str, port: int) -> Self:
+        """Exits with one line if that cannot be."""
         host = host.strip("[]")
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
-            return cls(
-                socket.create_server(
-                    (host, port), family=family, backlog=BACKLOG, reuse_port=reuse_port
-                )
-            )
+            return cls(socket.create_server((host, port), family=family, backlog=BACKLOG))
         except OSError as error:
             hint = f" Choose another: PORT={port + 1}" if error.errno == errno.EADDRINUSE else ""
             sys.exit(f"Cannot listen on {host}, port {port}: {error.strerror}.{hint}")
@@ -48,6 +41,8 @@ class Listener:
             if Path(path).exists() and not stat.S_ISSOCK(os.stat(path).st_mode):
                 sys.exit(f"Cannot listen on {path}: that is no socket, and stays as it is.")
             listener.bind(made)
+            # A proxy is another user; the directory says who may come.
+            os.chmod(made, 0o666)  # noqa: S103
             listener.listen(BACKLOG)
             os.rename(made, path)  # at no moment is there none
         except OSError as error:

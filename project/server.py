@@ -32,6 +32,9 @@ from .websocket import Inbox, WebSocketProtocol, configured
 logger = logging.getLogger(__name__)
 reactor: Any = twisted_reactor
 
+HTTP_MAX_BODY = 10 * 1024 * 1024  # bytes
+DRAIN_TIMEOUT = 7.0  # seconds; two later the process is gone, whatever hangs
+
 RESTARTING = 4012
 GOODBYE = 3.0  # seconds that a client may take to answer that
 SAYS_WITHIN = 1.0  # seconds in which whoever has just connected says what for
@@ -72,6 +75,9 @@ class Request(http_protocol.WebRequest):  # type: ignore[misc]
             self.channel.loseConnection()
 
     def process(self) -> object:
+        if not self.server.keeps_connections:  # or a proxy would ask where soon nobody is
+            self.channel.persistent = False
+            self.responseHeaders.setRawHeaders(b"connection", [b"close"])
         return None if self._is_refused else super().process()
 
 
@@ -83,8 +89,8 @@ class Server(server.Server):  # type: ignore[misc]
         *args: Any,
         listeners: Sequence[Listener] = (),
         proxies: TrustedProxies | None = None,
-        http_max_body: int = 10 * 1024 * 1024,
-        drain_timeout: float = 7.0,
+        http_max_body: int = HTTP_MAX_BODY,
+        drain_timeout: float = DRAIN_TIMEOUT,
         signal_handlers: bool = True,
         ready_callable: Callable[[], object] | None = None,
         **options: Any,
@@ -105,6 +111,7 @@ class Server(server.Server):  # type: ignore[misc]
         self._lifespan = Lifespan(self.application)
         self._accepted_at = -SAYS_WITHIN  # the last connection, by the monotonic clock
         self._is_ending = False
+        self.keeps_connections = True  # for another request
 
     # The beginning
 
@@ -137,6 +144,8 @@ class Server(server.Server):  # type: ignore[misc]
         if not await self._lifespan.start():
             self.abort_start = True
             self.stop()
+            return
+        if self._is_ending:  # a signal came meanwhile
             return
         for port in self._ports:
             port.startReading()
@@ -208,18 +217,21 @@ class Server(server.Server):  # type: ignore[misc]
         notify("STOPPING=1")
         for port in self._ports:
             port.numberAccepts = BACKLOG
-            port.doRead()  # whoever waits in the queue, which is thrown away
+            port.doRead()  # whoever waits in the queue: unless a successor shares it, it is lost
             port.stopListening()
         try:
             async with asyncio.timeout(self._drain_timeout):
                 await self._lifespan.stop()
+                self.keeps_connections = False
                 patient_until = time.monotonic() + GOODBYE
                 while self._is_busy():
                     self._close_websockets(abort=time.monotonic() > patient_until)
                     await asyncio.sleep(LOOK_EVERY)
         except TimeoutError:
             logger.error("Not everything has ended in %g seconds", self._drain_timeout)
-        self.stop()
+            self._close_websockets(abort=True)
+        finally:
+            self.stop()
 
     def _is_busy(self) -> bool:
         """Whether an application still does something, or a WebSocket is open, or may be soon."""
@@ -230,10 +242,11 @@ class Server(server.Server):  # type: ignore[misc]
         )
 
     def _close_websockets(self, *, abort: bool) -> None:
+        """Close those that have heard everything; with `abort`, all."""
         for protocol in list(self.connections):
             if not isinstance(protocol, WebSocketProtocol):
                 continue
-            if protocol.state == protocol.STATE_OPEN:
+            if protocol.state == protocol.STATE_OPEN and (protocol.has_room or abort):
                 protocol.sendClose(RESTARTING, "server restarting")
             elif abort:
                 protocol.transport.abortConnection()
@@ -272,14 +285,14 @@ class CommandLine(cli.CommandLineInterface):  # type: ignore[misc]
         self.parser.add_argument(
             "--http-max-body",
             type=int,
-            default=10 * 1024 * 1024,
+            default=HTTP_MAX_BODY,
             metavar="BYTES",
             help="Largest body of a request; a larger one is answered with 413.",
         )
         self.parser.add_argument(
             "--drain-timeout",
-            type=float,
-            default=7.0,
+            type=seconds,
+            default=DRAIN_TIMEOUT,
             metavar="SECONDS",
             help="How long everybody has to end in good order, once a signal has come.",
         )
@@ -319,6 +332,13 @@ def listener_of(options: argparse.Namespace) -> Listener:
         return Listener.on_file(options.unix_socket)
     port = cli.DEFAULT_PORT if options.port is None else options.port
     return Listener.on_port(options.host or cli.DEFAULT_HOST, port)
+
+
+def seconds(text: str) -> float:
+    """What an option says. ValueError."""
+    if not 0 <= (value := float(text)) < float("inf"):
+        raise ValueError
+    return value
 
 
 def is_running(details: Mapping[str, Any]) -> bool:

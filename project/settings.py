@@ -190,8 +190,8 @@ LOGGING = {
 
 # The server's own, for `manage.py serve`; docs/settings.md says what they mean.
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
-WEBSOCKET_MESSAGE_BYTES = env.whole("WEBSOCKET_MESSAGE_BYTES", default=1_048_576, least=1)
-WEBSOCKET_FRAME_BYTES = env.whole("WEBSOCKET_FRAME_BYTES", default=1_048_576, least=1)
+WEBSOCKET_MESSAGE_BYTES = env.whole("WEBSOCKET_MESSAGE_BYTES", default=1_048_576, least=65_536)
+WEBSOCKET_FRAME_BYTES = env.whole("WEBSOCKET_FRAME_BYTES", default=1_048_576, least=65_536)
 DRAIN_SECONDS = env.number("DRAIN_SECONDS", default=7, least=0)
 
 # The chat's own; docs/settings.md says what they mean.

@@ -221,7 +221,7 @@ class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
 
     def check_timeouts(self) -> None:
         # A pong behind what is not read, or not written, would say nothing. A connection that is
-        # gone all the same is noticed by the kernel: listener.py.
+        # gone all the same is noticed by the kernel: transport.py.
         if self.state == self.STATE_OPEN and not (self._is_read and self._drained is None):
             return
         super().check_timeouts()

@@ -14,7 +14,6 @@ import os
 import signal
 import socket
 import sys
-from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import NamedTuple
@@ -97,6 +96,8 @@ class Supervisor:
         self._address = address
         self._places = [Place(f"worker {n}", address, workers) for n in range(1, workers + 1)]
         self._asked: asyncio.Queue[asyncio.Future[Outcome]] = asyncio.Queue()
+        self._takes_commands = False
+        self.is_ending = False
 
     async def run(self) -> int:
         """Serve until this is cancelled; or return 1 because the first workers do not start."""
@@ -111,9 +112,10 @@ class Supervisor:
                 for place in self._places:
                     group.create_task(place.keep())
         finally:
+            self.is_ending = True
             await asyncio.gather(*(place.end() for place in self._places))
-            with suppress(OSError):
-                commands(self._address.port).unlink()
+            if self._takes_commands:
+                commands(self._address.port).unlink(missing_ok=True)
         return 0
 
     async def _start(self) -> bool:
@@ -159,6 +161,7 @@ class Supervisor:
         try:
             path.parent.mkdir(exist_ok=True)
             await asyncio.start_unix_server(answer, path)
+            self._takes_commands = True
         except OSError as error:
             say(f"only SIGHUP can restart them: {error}")
 
@@ -229,7 +232,7 @@ async def supervise(address: Address, workers: int) -> int:
     running = asyncio.create_task(supervisor.run())
 
     def end() -> None:
-        if running.cancelling():
+        if supervisor.is_ending or running.cancelling():
             supervisor.kill()
         else:
             say("all are to end")

@@ -18,6 +18,8 @@ noticed: defaultdict[bytes, dict[str, Any]] = defaultdict(dict)
 
 CHUNK = "x" * 65_536
 
+ending = asyncio.Event()
+
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan":
@@ -69,6 +71,22 @@ async def startup_failed(receive: Receive, send: Send) -> None:
     await send({"type": "lifespan.startup.failed", "message": "Nothing is there."})
 
 
+async def slow_startup(receive: Receive, send: Send) -> None:
+    await receive()
+    print("starting", flush=True)
+    await asyncio.sleep(1)
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+async def failing_shutdown(receive: Receive, send: Send) -> None:
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    raise RuntimeError("at the shutdown")
+
+
 async def endless_shutdown(receive: Receive, send: Send) -> None:
     await receive()
     await send({"type": "lifespan.startup.complete"})
@@ -77,7 +95,27 @@ async def endless_shutdown(receive: Receive, send: Send) -> None:
     await asyncio.sleep(3600)
 
 
-LIFESPANS = {app.__name__: app for app in (unknown, told, startup_failed, endless_shutdown)}
+async def announced_shutdown(receive: Receive, send: Send) -> None:
+    """Tell the other applications, and wait for none of them."""
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    ending.set()
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+LIFESPANS = {
+    app.__name__: app
+    for app in (
+        unknown,
+        told,
+        startup_failed,
+        slow_startup,
+        failing_shutdown,
+        endless_shutdown,
+        announced_shutdown,
+    )
+}
 HTTP = {f"/{app.__name__}": app for app in (body_size, slow_answer)}
 
 
@@ -230,6 +268,17 @@ async def close_a_slow_reader(scope: Scope, receive: Receive, send: Send) -> Non
     noticed[scope["query_string"]]["closed"] = True
 
 
+async def say_goodbye(scope: Scope, receive: Receive, send: Send) -> None:
+    """To a slow reader, at the end, and close."""
+    await send({"type": "websocket.accept"})
+    await fill(send)
+    noticed[scope["query_string"]]["full"] = True
+    await ending.wait()
+    await send({"type": "websocket.send", "text": "bye"})
+    await send({"type": "websocket.close", "code": 4999})
+    await receive()
+
+
 async def send_after_the_end(scope: Scope, receive: Receive, send: Send) -> None:
     """Send for ever, without ever asking whether anybody is there."""
     await send({"type": "websocket.accept"})
@@ -294,6 +343,7 @@ APPLICATIONS = {
         flood,
         in_turn,
         close_a_slow_reader,
+        say_goodbye,
         send_after_the_end,
         clean_up,
         fail_to_clean_up,

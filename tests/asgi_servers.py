@@ -13,7 +13,7 @@ import time
 from ast import literal_eval
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -74,9 +74,10 @@ class Running:
 
 
 @contextmanager
-def served(
+def starting(
     log: Path, *options: str, command: tuple[str, ...] = SERVER, **env: str
 ) -> Iterator[Running]:
+    """A server that need not listen yet."""
     token = secrets.token_hex(8)
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -87,13 +88,20 @@ def served(
             stderr=output,
         )
     try:
-        yield Running(process, port_in(log, process), token, log)
+        yield Running(process, 0, token, log)
     finally:
         process.terminate()
         try:
             process.wait(PATIENCE)
         finally:
             process.kill()
+
+
+@contextmanager
+def served(log: Path, *options: str, **how: Any) -> Iterator[Running]:
+    """A server that listens."""
+    with starting(log, *options, **how) as running:
+        yield replace(running, port=port_in(log, running.process))
 
 
 def port_in(log: Path, process: subprocess.Popen[bytes]) -> int:

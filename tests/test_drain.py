@@ -119,6 +119,21 @@ async def test_what_comes_after_the_signal_is_left_to_another_worker(
         assert alice.client.bodies(kitchen.pk) == ["before"]
 
 
+async def test_a_line_that_comes_too_late_is_not_dropped_without_a_word(
+    transactional_db, tokens, kitchen, monkeypatch
+):
+    slowly(monkeypatch, messaging, "post")
+    async with Worker() as ending, text_page(serve(ending), tokens["alice"]) as page:
+        await page.send("Kitchen|before")
+        await until(lambda: any(s.owes_an_answer for s in ending.switchboard.sockets()))
+        draining = asyncio.create_task(ending.drain())
+        await asyncio.sleep(0)
+        await page.send("Kitchen|after")
+        await draining
+        assert await page.ends() == RESTART
+        assert [line for line in page.lines if line.startswith("!unavailable|")]
+
+
 async def test_whoever_comes_too_late_is_sent_on(transactional_db, tokens):
     async with Worker() as ending:
         await ending.drain()
@@ -134,7 +149,7 @@ async def test_what_had_arrived_is_noted_before_the_end(transactional_db, tokens
     async with Worker() as ending, browser(serve(ending), tokens["bob"]) as page:
         rev = (await page.post("Here", room=kitchen.pk))["rev"]
         await page.sees(kitchen.pk, "Here")
-        await asyncio.sleep(0)  # it says what has arrived
+        await until(lambda: ending.cursors._deliveries)  # it has said what has arrived
         await ending.drain()
         await page.ends()
     noted = await meanwhile(Membership.objects.get, room=kitchen, user=bob)

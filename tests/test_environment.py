@@ -215,7 +215,7 @@ def test_a_redis_that_cannot_be_is_refused_without_showing_its_password(said, ur
         ("REDIS_URL", "nonsense"),
         ("LOG_LEVEL", "loud"),
         ("TRUSTED_PROXIES", "everybody"),
-        ("WEBSOCKET_MESSAGE_BYTES", "0"),
+        ("WEBSOCKET_MESSAGE_BYTES", "65535"),
         ("WEBSOCKET_FRAME_BYTES", "1 MiB"),
         ("DRAIN_SECONDS", "-1"),
         ("SECRET_KEY", ""),

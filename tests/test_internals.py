@@ -30,6 +30,7 @@ from twisted.web import http
         (http.Request.gotLength, ["self", "length"]),
         (http.Request.handleContentChunk, ["self", "data"]),
         (http_protocol.WebRequest.process, ["self"]),
+        (server.Server.application_checker, ["self"]),
         (server.Server.create_application, ["self", "protocol", "scope"]),
         (server.Server.handle_reply, ["self", "protocol", "message"]),
         (server.Server.listen_success, ["self", "port"]),
@@ -51,6 +52,7 @@ from twisted.web import http
         (WebSocketServerProtocol.connectionMade, ["self"]),
         (WebSocketServerProtocol.dropConnection, ["self", "abort"]),
         (WebSocketServerProtocol.onPong, ["self", "payload"]),
+        (WebSocketServerProtocol.sendCloseFrame, ["self", "code", "reasonUtf8", "isReply"]),
         (WebSocketServerProtocol.sendClose, ["self", "code", "reason"]),
         (WebSocketServerProtocol.sendPing, ["self", "payload"]),
         (
@@ -81,6 +83,10 @@ def test_daphne_still_takes_what_we_say_otherwise():
     parameters = inspect.signature(server.Server.__init__).parameters
     headers = [f"proxy_forwarded_{header}_header" for header in ("address", "port", "proto")]
     assert {"signal_handlers", "ready_callable", "endpoints", *headers} <= parameters.keys()
+
+
+def test_daphne_still_notes_who_has_left_where_we_look_for_it():
+    assert '["disconnected"] =' in inspect.getsource(server.Server.protocol_disconnected)
 
 
 def test_daphne_still_keeps_an_application_where_we_look_for_it():

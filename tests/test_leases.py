@@ -116,6 +116,7 @@ def test_whoever_leaves_is_online_for_the_moment_that_moving_takes(people):
     leases.begin("one", {"a": alice.pk})
     leases.leave("one")
     assert leases.online([alice.pk]) == {alice.pk}
+    assert timezone.now() - leases.last_seen([alice.pk])[alice.pk] < timedelta(seconds=5)
     lease = Lease.objects.get(pk="one")
     Lease.objects.update(renewed_at=lease.renewed_at - leases.MOVE)
     assert leases.online([alice.pk]) == set()

@@ -7,15 +7,6 @@ import pytest
 from project.listener import Listener, is_loopback
 
 
-def test_several_may_share_a_port_if_all_agree():
-    with Listener.on_port("127.0.0.1", 0, reuse_port=True).socket as one:
-        port = one.getsockname()[1]
-        with Listener.on_port("127.0.0.1", port, reuse_port=True).socket as two:
-            assert two.getsockname() == one.getsockname()
-        with pytest.raises(SystemExit, match=f"Cannot listen on 127.0.0.1, port {port}"):
-            Listener.on_port("127.0.0.1", port)
-
-
 @pytest.mark.parametrize("host", ["::1", "[::1]"])
 def test_ipv6_is_fine_with_or_without_brackets(host):
     if not socket.has_ipv6:

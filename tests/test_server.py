@@ -3,7 +3,6 @@
 import asyncio
 import inspect
 import os
-import secrets
 import socket
 import ssl
 import subprocess
@@ -45,6 +44,7 @@ from tests.asgi_servers import (
     hear_event,
     hear_until_closed,
     served,
+    starting,
 )
 from tests.servers import environment
 
@@ -464,25 +464,16 @@ def test_a_body_that_grows_too_large_is_refused(frugal):
 # Where it listens
 
 
-async def test_it_listens_on_a_file(tmp_path):
+async def test_it_listens_on_a_file_for_everybody_whom_its_directory_lets_in(tmp_path):
     path = tmp_path / "socket"
     for _ in range(2):  # a file that an earlier server left is no obstacle
-        log = tmp_path / "log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [*SERVER, "--unix-socket", str(path), "tests.asgi_apps:application"],
-                cwd=ROOT,
-                env=os.environ | {"TOKEN": secrets.token_hex(8)},
-                stdout=output,
-                stderr=output,
-            )
-        try:
+        with starting(tmp_path / "log", "--unix-socket", str(path)) as running:
             async with asyncio.timeout(PATIENCE), connect_to_file(path) as ws:
                 await ws.send("hello")
                 assert (await hear_event(ws))["text"] == "hello"
-        finally:
-            process.terminate()
-            assert process.wait(PATIENCE) == 0
+            assert path.stat().st_mode & 0o777 == 0o666
+            running.process.terminate()
+            assert await asyncio.to_thread(running.process.wait, PATIENCE) == 0
 
 
 @asynccontextmanager

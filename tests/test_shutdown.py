@@ -1,13 +1,27 @@
 """How the server ends: whom it still answers, what it tells whom, and that it does."""
 
 import asyncio
+import os
 import signal
 import socket
+import sys
+from http.client import HTTPConnection
 
 import pytest
 
 from project.server import RESTARTING
-from tests.asgi_servers import PATIENCE, RudeClient, Running, closed, hear, served
+from tests.asgi_servers import (
+    PATIENCE,
+    RudeClient,
+    Running,
+    closed,
+    hear,
+    hear_until_closed,
+    served,
+    starting,
+)
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @pytest.mark.usefixtures("interruptible")
@@ -42,21 +56,23 @@ async def test_nobody_is_accepted_any_more_once_a_signal_has_come(tmp_path):
 async def test_who_waits_to_be_accepted_is_not_cut_off(tmp_path):
     with served(tmp_path / "log") as running:
         running.process.send_signal(signal.SIGSTOP)
-        asking = asyncio.create_task(asyncio.to_thread(running.http, {}))
-        await asyncio.sleep(0.3)  # it is in the queue of the kernel
-        running.process.terminate()
-        running.process.send_signal(signal.SIGCONT)
-        assert (await asking)["scheme"] == "http"
+        os.waitid(os.P_PID, running.process.pid, os.WSTOPPED)
+        with socket.create_connection(("127.0.0.1", running.port), timeout=PATIENCE) as client:
+            client.sendall(REQUEST)  # it is in the queue of the kernel
+            running.process.terminate()
+            running.process.send_signal(signal.SIGCONT)
+            assert b" 200 " in await asyncio.to_thread(client.recv, 1_000)
         assert await ended(running) == 0
 
 
 async def test_who_has_connected_and_not_yet_asked_is_answered(tmp_path):
-    with served(tmp_path / "log") as running:
+    patient = "from project import server; server.SAYS_WITHIN = 5; server.CommandLine.entrypoint()"
+    with served(tmp_path / "log", command=(sys.executable, "-c", patient)) as running:
         with socket.create_connection(("127.0.0.1", running.port), timeout=PATIENCE) as client:
             await asyncio.sleep(0.2)  # it has been accepted
             running.process.terminate()
             await asyncio.sleep(0.2)  # the end has begun
-            client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            client.sendall(REQUEST)
             assert b" 200 " in await asyncio.to_thread(client.recv, 1_000)
         assert await ended(running) == 0
 
@@ -79,10 +95,40 @@ async def test_a_websocket_is_told_that_the_server_restarts(tmp_path):
 
 
 async def test_who_does_not_read_its_goodbye_does_not_hold_up_the_end(tmp_path):
-    options = ("--port", "0", "--drain-timeout", "1")
-    with served(tmp_path / "log", *options) as running, RudeClient(running, "/flood?end"):
+    with served(tmp_path / "log") as running, RudeClient(running, "/flood?end"):
         await running.suspended("end")
         running.process.terminate()
+        assert await ended(running) == 0
+        assert "Not everything" not in running.log.read_text()
+
+
+async def test_a_slow_reader_hears_the_goodbye_of_its_application(tmp_path):
+    with served(tmp_path / "log", LIFESPAN="announced_shutdown") as running:
+        async with running.connect("/say_goodbye?slow") as ws:
+            ws.transport.pause_reading()
+            await running.noticed("slow", "full")
+            running.process.terminate()
+            await asyncio.sleep(1)
+            ws.transport.resume_reading()
+            assert (await hear_until_closed(ws))[-1] == "bye"
+            assert (await closed(ws))[0] == 4999
+        assert await ended(running) == 0
+
+
+async def test_connections_are_not_kept_for_another_request_after_the_end(tmp_path):
+    """Or a proxy would ask where nobody is any more."""
+    with served(tmp_path / "log") as running:
+        async with running.connect("/clean_up?10") as ws:
+            await hear(ws)
+            connection = HTTPConnection("127.0.0.1", running.port, timeout=PATIENCE)
+            connection.request("GET", "/")
+            assert connection.getresponse().read()
+            running.process.terminate()
+            await closed(ws)
+            connection.request("GET", "/")
+            answer = connection.getresponse()
+            assert (answer.status, answer.getheader("Connection")) == (200, "close")
+            connection.close()
         assert await ended(running) == 0
 
 
@@ -101,6 +147,21 @@ def test_an_application_that_cannot_start_is_not_served(tmp_path):
         served(tmp_path / "log", LIFESPAN="startup_failed"),
     ):
         pass
+
+
+async def test_a_signal_while_the_application_starts_is_no_accident(tmp_path):
+    with starting(tmp_path / "log", LIFESPAN="slow_startup") as running:
+        await until_logged(running, "starting")
+        running.process.terminate()
+        assert await ended(running) == 0
+        assert "Traceback" not in running.log.read_text()
+
+
+async def test_an_application_that_fails_at_the_end_says_so(tmp_path):
+    with served(tmp_path / "log", LIFESPAN="failing_shutdown") as running:
+        running.process.terminate()
+        assert await ended(running) == 0
+        assert "RuntimeError: at the shutdown" in running.log.read_text()
 
 
 async def test_whatever_hangs_the_end_comes(tmp_path):
