@@ -16,6 +16,7 @@ PAGE = 200  # messages in one replay or history frame
 WINDOW = 400  # replayed messages that a client has not acknowledged yet
 OUTBOX_BYTES = 1024 * 1024  # what waits for one slow reader before its socket is put behind
 IN_FLIGHT = 256  # writes of one socket that wait for their commit before we stop reading it
+LINES_RATE = 1_000  # that one socket may say a second, each of 8 KiB; ten times as many at once
 SMALL_ROOM = 50  # members up to which a room shows everybody's receipts
 BURST_SECONDS = 5  # of `post_rate` may come at once
 CONNECTIONS = 50  # open sockets of one user

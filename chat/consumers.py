@@ -17,6 +17,7 @@ from . import conf, origins
 from .authentication import Credentials
 from .errors import Banned, ChatError, NotLoggedIn, Restarting, TooManyConnections
 from .frame_socket import FrameSocket
+from .limits import TokenBucket
 from .sockets import CloseCode, Socket
 from .text_socket import TextSocket
 from .worker import Receive, Scope, Send, Worker
@@ -43,6 +44,7 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # untyped
         self.scope: Scope = scope
         self.receive: Receive = receive
         self.send: Send = send
+        self._pace = TokenBucket(conf.LINES_RATE, 10 * conf.LINES_RATE)
         await receive()  # websocket.connect
         credentials = _trusted_credentials(_as_request(scope))
         if credentials is None:
@@ -93,16 +95,23 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # untyped
         event = await self._first_event(socket)
         while event["type"] != "websocket.disconnect":
             match event:
-                case {"type": "websocket.receive"} if socket.closed_at is not None:
-                    pass  # it does not know yet
-                case {"type": "websocket.receive"} if self.worker.is_draining:
-                    socket.decline()
                 case {"type": "websocket.receive"}:
                     text = event.get("text")
-                    await socket.take(event["bytes"] if text is None else text)
+                    await self._hear(socket, event["bytes"] if text is None else text)
                 case {"type": "websocket.pong", "bytes": payload}:
                     socket.pong(payload)
             event = await self.receive()
+
+    async def _hear(self, socket: Socket, message: str | bytes) -> None:
+        if conf.post_rate():  # and not where programs may say as much as they can
+            lines = message.count("\n") if isinstance(message, str) else 0
+            await asyncio.sleep(self._pace.owe(1 + lines + len(message) / 8_192))
+        if socket.closed_at is not None:
+            return  # it does not know yet
+        if self.worker.is_draining:
+            socket.decline()
+        else:
+            await socket.take(message)
 
     async def _first_event(self, socket: Socket) -> Scope:
         """Whoever speaks frames begins with one; without it we would keep a socket for nobody."""

@@ -27,6 +27,12 @@ class TokenBucket:
         self._tokens -= 1
         return 0
 
+    def owe(self, cost: float) -> float:
+        """Let something through, whatever it costs; the seconds until that is paid for."""
+        self._fill()
+        self._tokens -= cost
+        return max(0.0, -self._tokens / self._rate)
+
     @property
     def is_full(self) -> bool:
         """Nobody has taken anything for so long that the bucket may as well be forgotten."""

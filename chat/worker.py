@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from django.contrib.auth.base_user import AbstractBaseUser
 
-from . import authentication, messaging, rooms
+from . import authentication, conf, messaging, rooms
 from .announcements import Announcement, Announcer
 from .authentication import Claim, Credentials, Identity
 from .cursors import Cursors
@@ -123,6 +123,8 @@ class Worker:
         except RateLimited:
             if await self.switchboard.read(messaging.find, draft) is None:
                 raise
+            # Retries pass, but not as fast as they can be made.
+            await asyncio.sleep(min(1 / conf.post_rate(), SHORTEST_WAIT))
         return self.journal.post(draft)
 
     async def edit(self, user: AbstractBaseUser, room_id: str, seq: int, body: str) -> None:

@@ -21,6 +21,7 @@ class Lifespan:
         self._told: asyncio.Queue[Message] = asyncio.Queue()
         self._answers: asyncio.Queue[Message] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
+        self._has_begun = False
 
     async def start(self) -> bool:
         """Whether it may be served."""
@@ -29,6 +30,7 @@ class Lifespan:
         if answer["type"] == "lifespan.startup.failed":
             logger.critical("The application cannot start. %s", answer.get("message", ""))
             return False
+        self._has_begun = answer["type"] == "lifespan.startup.complete"
         return True
 
     async def stop(self) -> None:
@@ -49,7 +51,7 @@ class Lifespan:
             scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}}
             await self._application(scope, self._told.get, self._answers.put)
         except Exception as error:
-            if self._told.empty():  # it took what it was told: it knows of it
+            if self._has_begun:
                 logger.exception("The application failed in its lifespan")
             else:  # which is how applications say that they do not know of it
                 logger.debug("The application has no lifespan: %r", error)

@@ -85,7 +85,8 @@ class Worker:
         with suppress(ProcessLookupError):
             self._process.terminate()
         try:
-            await asyncio.wait_for(self.ended(), ENDED_WITHIN)
+            if code := await asyncio.wait_for(self.ended(), ENDED_WITHIN):
+                say(f"{self._name} did not end well: {why(code)}")
         except TimeoutError:
             say(f"{self._name} has not ended after {ENDED_WITHIN:g} s, and is killed")
             self.kill()

@@ -20,6 +20,14 @@ MESSAGE_TOO_BIG = 4509
 EVENTS_WAITING = 64
 BYTES_WAITING = 128 * 1024
 
+# Steps of reading: each is half a frame, or 8 KiB. Of one connection so many are taken in a turn of
+# the event loop, and so many in a second when it never pauses: or one that only pings would leave
+# no time for the others.
+STEPS_IN_TURN = 64
+STEPS_A_SECOND = 4_000
+STEPS_SAVED = 8_000  # by who has said little
+STEP = 8_192  # bytes
+
 # What autobahn and Daphne remember of a handshake, and never look at again.
 HANDSHAKE = (
     *("http_request_data", "http_status_line", "http_headers", "http_response_data"),
@@ -79,6 +87,9 @@ class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
         self._in_turn = 0  # how many wait for it
         self._drained: asyncio.Event | None = None  # there is one only while the buffer is full
         self._is_read = True
+        self._is_resting = False
+        self._steps = 0  # in this turn
+        self._paid_until = 0.0  # by the event loop's clock
         self._pings: list[bytes] = []
         self._unanswered: bytes | None = None  # the last ping that found the buffer full
         self._linger: asyncio.TimerHandle | None = None
@@ -194,14 +205,36 @@ class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
 
     def _read_on(self) -> None:
         self.consumeData()
-        if self._is_read:
+        if self._is_read and not self._is_resting:
             self.transport.resumeProducing()
 
     def processData(self) -> bool:
         """Take the next frame out of what has come; whether there may be more."""
-        return self._is_read and super().processData()
+        return self._is_read and self._has_turn() and super().processData()
+
+    def _has_turn(self) -> bool:
+        """Otherwise the others have theirs first."""
+        if self._is_resting:
+            return False
+        self._steps += 1
+        if self._steps <= STEPS_IN_TURN:
+            return True
+        loop = asyncio.get_running_loop()
+        saved_since = loop.time() - STEPS_SAVED / STEPS_A_SECOND
+        self._paid_until = max(self._paid_until, saved_since) + self._steps / STEPS_A_SECOND
+        self._steps = 0
+        self._is_resting = True
+        self.transport.pauseProducing()
+        loop.call_later(max(0.0, self._paid_until - loop.time()), self._take_turn)
+        return False
+
+    def _take_turn(self) -> None:
+        self._is_resting = False
+        if self._is_read:
+            self._read_on()
 
     def dataReceived(self, data: bytes) -> None:
+        self._steps += len(data) // STEP
         self._dataReceived(data)  # without autobahn's lines for debugging, which cost more
 
     def onPing(self, payload: bytes) -> None:

@@ -25,7 +25,7 @@ ROOMS = ("Kitchen of all", "Garden of all", "Attic of all")
 PEOPLE = ("alice", "bob", "charlie")
 DEVICES = 10
 OUTAGE = 3.0  # seconds
-TROUBLE = ("Traceback", " ERROR ", "is killed")  # that nobody has asked for
+TROUBLE = ("Traceback", " ERROR ", "is killed", "did not end well")  # that nobody has asked for
 
 
 @dataclass

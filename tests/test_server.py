@@ -412,13 +412,9 @@ async def test_tiny_messages_are_not_taken_out_of_the_network_either(hardened):
 async def test_pings_of_who_does_not_read_cost_no_memory(hardened):
     with RudeClient(hardened, "/echo") as client:
         ping = b"\x89\xfd\0\0\0\0" + b"p" * 125
-        client.socket.settimeout(1)
-        with suppress(TimeoutError):
-            for _ in range(100):
-                client.socket.sendall(ping * 500)
         before = memory(hardened)
-        with suppress(TimeoutError):
-            for _ in range(400):
+        with suppress(ConnectionError):  # in the end it is cut off
+            for _ in range(60):
                 client.socket.sendall(ping * 500)
         assert memory(hardened) - before < 2 * MIB
 

@@ -1,0 +1,66 @@
+"""How much one connection may say, so that the others are heard."""
+
+import asyncio
+import socket
+import time
+from threading import Thread
+
+import pytest
+
+from chat import conf
+from chat.limits import TokenBucket
+from project import websocket
+from tests.asgi_servers import RudeClient, served
+from tests.fake_browser import browser
+
+SECONDS = 2.0
+
+
+def test_a_client_that_pings_without_end_is_answered_at_a_pace(tmp_path):
+    """Or it would have the event loop for itself: a socket's buffer holds ten thousand pings."""
+    pongs = 0
+    with served(tmp_path / "log") as running, RudeClient(running, "/echo") as client:
+        ping = b"\x89\x80\0\0\0\0"
+        flood = Thread(target=send_for_ever, args=[client.socket, ping * 1_000])
+        flood.start()
+        began = time.monotonic()
+        while time.monotonic() - began < SECONDS:
+            pongs += client.socket.recv(1 << 20).count(b"\x8a\x00")
+        took = time.monotonic() - began
+        client.socket.shutdown(socket.SHUT_RDWR)
+        flood.join()
+    frames = (websocket.STEPS_SAVED + websocket.STEPS_A_SECOND * took) / 2
+    assert 1_000 < pongs <= frames * 1.1 + websocket.STEPS_IN_TURN
+
+
+def send_for_ever(client, data):
+    try:
+        while True:
+            client.sendall(data)
+    except OSError:
+        return
+
+
+def test_who_owes_waits_until_it_is_paid():
+    now = 0.0
+    bucket = TokenBucket(10, 5, clock=lambda: now)
+    assert bucket.owe(5) == 0
+    assert bucket.owe(5) == 0.5
+    now = 1.0
+    assert bucket.owe(5) == 0
+
+
+@pytest.mark.parametrize(("rate", "most"), [(10, 240), (0, 300)])
+async def test_lines_are_taken_at_a_pace_where_posts_are(
+    application, tokens, settings, monkeypatch, rate, most
+):
+    monkeypatch.setattr(conf, "LINES_RATE", 20)
+    settings.CHAT_POST_RATE = rate
+    async with browser(application, tokens["alice"], resume=False) as alice:
+        for _ in range(300):
+            await alice.send({"type": "ping"})
+        await alice.until(lambda: len(alice.of_type("pong")) >= 190)
+        await asyncio.sleep(0.5)
+        answered = len(alice.of_type("pong"))
+        assert answered <= most
+        assert answered == 300 or rate
