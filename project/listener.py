@@ -58,8 +58,8 @@ class Listener:
             listener = socket.socket(fileno=descriptor)
             if not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                 sys.exit(f"Descriptor {descriptor} is a socket that does not listen.")
-        except OSError as error:
-            sys.exit(f"Descriptor {descriptor} is no socket: {error.strerror}.")
+        except (OSError, ValueError, OverflowError) as error:
+            sys.exit(f"Descriptor {descriptor} is no socket: {getattr(error, 'strerror', error)}.")
         return cls(listener)
 
     @property

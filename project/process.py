@@ -82,6 +82,8 @@ class Worker:
 
     async def end(self) -> None:
         """Let it see everybody off, but not for ever."""
+        if not self.is_alive:
+            return
         with suppress(ProcessLookupError):
             self._process.terminate()
         try:

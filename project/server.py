@@ -45,7 +45,10 @@ LOOK_EVERY = 0.02  # seconds, at who is still there
 # again. More than these, and connections that have ended would pile up.
 GARBAGE = (10_000, 5, 5)
 
-TOO_LARGE = b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+REFUSAL = b"HTTP/1.1 %s\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+# Headers that Daphne decodes as ASCII, and fails if they are not.
+ASCII = (b"Daphne-Root-Path", b"Sec-WebSocket-Protocol")
 
 
 class Request(http_protocol.WebRequest):  # type: ignore[misc]
@@ -70,15 +73,38 @@ class Request(http_protocol.WebRequest):  # type: ignore[misc]
     def _weigh(self, size: int) -> None:
         """Refuse a body that would fill the disk before the application hears of it."""
         if size > self.server.http_max_body and not self._is_refused:
-            self._is_refused = True
-            self.channel.transport.write(TOO_LARGE)
-            self.channel.loseConnection()
+            self._refuse(b"413 Content Too Large")
+
+    def _refuse(self, status: bytes) -> None:
+        self._is_refused = True
+        self.channel.transport.write(REFUSAL % status)
+        self.channel.loseConnection()
 
     def process(self) -> object:
+        headers = self.requestHeaders
+        # What comes with a handshake would be taken for frames, all in one turn.
+        has_more = self._body_bytes and headers.hasHeader("Upgrade")
+        is_ascii = all(v.isascii() for name in ASCII for v in headers.getRawHeaders(name, []))
+        if not self._is_refused and (has_more or not is_ascii):
+            self._refuse(b"400 Bad Request")
+        if self._is_refused:
+            return None
         if not self.server.keeps_connections:  # or a proxy would ask where soon nobody is
             self.channel.persistent = False
             self.responseHeaders.setRawHeaders(b"connection", [b"close"])
-        return None if self._is_refused else super().process()
+        return super().process()
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether its connection takes nothing for now."""
+        return self.channel is not None and bool(self.channel._waitingForTransport)
+
+    def handle_exception(self, exception: BaseException) -> None:
+        """Cut off an answer that has begun: who reads it has to know that it is not whole."""
+        if self._response_started and self.channel is not None:
+            self.channel.transport.abortConnection()
+        else:
+            super().handle_exception(exception)
 
 
 class Server(server.Server):  # type: ignore[misc]
@@ -194,6 +220,10 @@ class Server(server.Server):  # type: ignore[misc]
                     protocol.handle_reply(message)
                 else:
                     await protocol.send_in_turn(message)
+            case "http.response.body" if isinstance(protocol, Request):
+                while protocol.is_unread:  # or answers to what was asked ahead would pile up
+                    await asyncio.sleep(LOOK_EVERY)
+                await super().handle_reply(protocol, message)
             case _:  # closing least of all may wait for a reader that does not read
                 await super().handle_reply(protocol, message)
 
@@ -208,7 +238,7 @@ class Server(server.Server):  # type: ignore[misc]
             signal.setitimer(signal.ITIMER_REAL, self._drain_timeout + 2)
             reactor.callFromThread(lambda: asyncio.ensure_future(self._drain()))
 
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, handle)
 
@@ -225,11 +255,11 @@ class Server(server.Server):  # type: ignore[misc]
                 self.keeps_connections = False
                 patient_until = time.monotonic() + GOODBYE
                 while self._is_busy():
-                    self._close_websockets(abort=time.monotonic() > patient_until)
+                    self._see_off(abort=time.monotonic() > patient_until)
                     await asyncio.sleep(LOOK_EVERY)
         except TimeoutError:
             logger.error("Not everything has ended in %g seconds", self._drain_timeout)
-            self._close_websockets(abort=True)
+            self._see_off(abort=True)
         finally:
             self.stop()
 
@@ -241,12 +271,15 @@ class Server(server.Server):  # type: ignore[misc]
             for protocol, details in self.connections.items()
         )
 
-    def _close_websockets(self, *, abort: bool) -> None:
-        """Close those that have heard everything; with `abort`, all."""
-        for protocol in list(self.connections):
-            if not isinstance(protocol, WebSocketProtocol):
+    def _see_off(self, *, abort: bool) -> None:
+        """Close those that have heard everything; with `abort`, all, and answers nobody reads."""
+        for protocol, details in list(self.connections.items()):
+            if "disconnected" in details:
                 continue
-            if protocol.state == protocol.STATE_OPEN and (protocol.has_room or abort):
+            if isinstance(protocol, Request):
+                if abort and protocol.is_unread:
+                    protocol.channel.transport.abortConnection()
+            elif protocol.state == protocol.STATE_OPEN and (protocol.has_room or abort):
                 protocol.sendClose(RESTARTING, "server restarting")
             elif abort:
                 protocol.transport.abortConnection()
@@ -336,7 +369,7 @@ def listener_of(options: argparse.Namespace) -> Listener:
 
 def seconds(text: str) -> float:
     """What an option says. ValueError."""
-    if not 0 <= (value := float(text)) < float("inf"):
+    if not 0 <= (value := float(text)) <= 3600:
         raise ValueError
     return value
 

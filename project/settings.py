@@ -178,6 +178,7 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "loggers": {
+        "django.security.DisallowedHost": {"level": "CRITICAL"},  # a traceback for every scanner
         "django": {},  # without Django's own handlers, which would say it all twice
         "daphne": {"level": "WARNING"},  # how it starts says nothing that helps an operator
         "channels_redis": {"level": "CRITICAL"},  # a traceback a second; chat.layer says it once

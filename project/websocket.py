@@ -4,6 +4,7 @@ Names in camelCase are hooks of autobahn and Twisted.
 """
 
 import asyncio
+import time
 from functools import lru_cache
 from typing import Any
 
@@ -34,6 +35,8 @@ HANDSHAKE = (
     *("http_request_uri", "http_request_path", "http_request_params", "http_request_host"),
     *("websocket_extensions", "clean_headers", "application_deferred", "_wskey"),
 )
+
+FRAMES_OF_MESSAGE = 32_768
 
 Event = dict[str, Any]
 
@@ -77,6 +80,8 @@ class Inbox:
 
 class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
     """As its transport's push producer it learns whether there is room to write."""
+
+    last_ping: float  # when we sent one, or heard something, by the wall clock
 
     # Autobahn's 1 s cuts off a slow reader before it comes to read why.
     closeHandshakeTimeout = 10
@@ -256,8 +261,16 @@ class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
         # A pong behind what is not read, or not written, would say nothing. A connection that is
         # gone all the same is noticed by the kernel: transport.py.
         if self.state == self.STATE_OPEN and not (self._is_read and self._drained is None):
+            if self._drained is None and time.time() - self.last_ping > self.server.ping_interval:
+                self.last_ping = time.time()
+                self.sendPong()  # asks for nothing; but of a connection that is gone we hear
             return
         super().check_timeouts()
+
+    def onMessageFrameBegin(self, length: int) -> None:
+        super().onMessageFrameBegin(length)
+        if len(self.message_data) > FRAMES_OF_MESSAGE:  # also of none that has any bytes
+            self._max_message_size_exceeded(0, 0, "more frames than a message needs")
 
     def _max_message_size_exceeded(self, size: int, limit: int, reason: str) -> None:
         # Autobahn would cut the connection, and a client that is not told why comes back with it.

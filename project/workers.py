@@ -10,10 +10,13 @@ ends them, and a second one at once.
 
 import argparse
 import asyncio
+import fcntl
 import os
 import signal
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 from typing import NamedTuple
@@ -38,16 +41,16 @@ class Place:
 
     async def fill(self) -> bool:
         """Start a worker. Once it is ready, the place is its own."""
-        with notices() as (inbox, address):
-            told = {"NOTIFY_SOCKET": address, "CHAT_WORKERS": self._workers}
-            try:
+        try:
+            with notices() as (inbox, address):
+                told = {"NOTIFY_SOCKET": address, "CHAT_WORKERS": self._workers}
                 worker = await Worker.start(self.name, self._listener, **told)
-            except OSError as error:
-                say(f"{self.name} could not start: {error}")
-                return False
-            self._alive = [*(worker for worker in self._alive if worker.is_alive), worker]
-            if not await worker.is_ready(inbox):
-                return False
+                self._alive = [*(worker for worker in self._alive if worker.is_alive), worker]
+                if not await worker.is_ready(inbox):
+                    return False
+        except OSError as error:
+            say(f"{self.name} could not start: {error}")
+            return False
         self._worker = worker
         return True
 
@@ -259,7 +262,32 @@ def main() -> int:
         return restart(options.port)
     if options.workers < 1:
         parser.error("--workers: at least 1")
-    return asyncio.run(supervise(Address.on(options.host, options.port), options.workers))
+    with alone(options.port):
+        return asyncio.run(supervise(Address.on(options.host, options.port), options.workers))
+
+
+@contextmanager
+def alone(port: int) -> Iterator[None]:
+    """Exit with one line if workers that were started here serve this port already.
+
+    The port itself would not tell before one of them listens: they share it.
+    """
+    path = commands(port).with_suffix(".lock")
+    if not port:  # any that is free
+        yield
+        return
+    try:
+        path.parent.mkdir(exist_ok=True)
+        lock = path.open("w")
+    except OSError:  # nowhere to write: then as well as we can
+        yield
+        return
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.exit(f"Workers that were started here serve port {port} already.")
+        yield
 
 
 if __name__ == "__main__":

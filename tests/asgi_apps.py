@@ -54,6 +54,19 @@ async def slow_answer(scope: Scope, receive: Receive, send: Send) -> None:
     await http_scope(scope, receive, send)
 
 
+async def fail_half_way(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": b"half", "more_body": True})
+    raise RuntimeError("half-way")
+
+
+async def much(scope: Scope, receive: Receive, send: Send) -> None:
+    """A MiB, and how often it was asked for."""
+    noticed[b"much"]["asked"] = noticed[b"much"].get("asked", 0) + 1
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": CHUNK.encode() * 16})
+
+
 async def unknown(receive: Receive, send: Send) -> None:
     raise ValueError("There is no lifespan here")
 
@@ -116,7 +129,7 @@ LIFESPANS = {
         announced_shutdown,
     )
 }
-HTTP = {f"/{app.__name__}": app for app in (body_size, slow_answer)}
+HTTP = {f"/{app.__name__}": app for app in (body_size, slow_answer, fail_half_way, much)}
 
 
 async def websocket_scope(scope: Scope, receive: Receive, send: Send) -> None:

@@ -5,14 +5,16 @@ import inspect
 import os
 import socket
 import ssl
+import struct
 import subprocess
 import sys
+import time
 from ast import literal_eval
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from websockets.asyncio.client import ClientConnection, unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from project.server import CommandLine
-from project.websocket import MESSAGE_TOO_BIG, text_frame
+from project.websocket import FRAMES_OF_MESSAGE, MESSAGE_TOO_BIG, text_frame
 from tests.asgi_apps import CHUNK
 from tests.asgi_servers import (
     CLOSE,
@@ -455,6 +457,65 @@ def test_a_body_that_grows_too_large_is_refused(frugal):
     assert (
         post(frugal, 1001, encode_chunked=True, headers={"Transfer-Encoding": "chunked"})[0] == 413
     )
+
+
+def test_an_answer_that_fails_half_way_is_cut_off_and_nothing_else_is(hardened):
+    for _ in range(2):
+        connection = HTTPConnection("127.0.0.1", hardened.port, timeout=PATIENCE)
+        connection.request("GET", "/fail_half_way")
+        with pytest.raises((HTTPException, ConnectionError)):
+            connection.getresponse().read()
+        connection.close()
+
+
+def test_answers_to_what_was_asked_ahead_wait_for_their_reader(hardened):
+    before = memory(hardened)
+    asked = b"GET /much HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200
+    with socket.create_connection(("127.0.0.1", hardened.port), timeout=PATIENCE) as client:
+        client.sendall(asked)
+        time.sleep(2)
+        assert memory(hardened) - before < 20 * MIB
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Content-Length: 6", "Daphne-Root-Path: /\xfc", "Sec-WebSocket-Protocol: \xfc"],
+)
+def test_a_handshake_that_makes_no_sense_is_refused_and_nothing_to_worry_about(header, tmp_path):
+    handshake = (
+        "GET /echo HTTP/1.1",
+        "Host: localhost",
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+        header,
+    )
+    ping = b"\x89\x80\0\0\0\0"
+    with served(tmp_path / "log") as running:
+        with socket.create_connection(("127.0.0.1", running.port), timeout=PATIENCE) as client:
+            client.sendall("\r\n".join((*handshake, "", "")).encode("latin-1") + ping)
+            assert client.recv(1_000).startswith(b"HTTP/1.1 400 ")
+        assert "Traceback" not in running.log.read_text()
+
+
+async def test_a_message_in_more_frames_than_it_needs_is_refused(hardened):
+    with RudeClient(hardened, "/echo") as client:
+        client.socket.sendall(b"\x01\x80\0\0\0\0" + b"\0\x80\0\0\0\0" * (FRAMES_OF_MESSAGE + 2))
+        opcode, payload = client.read()
+        assert (opcode, int.from_bytes(payload[:2])) == (CLOSE, MESSAGE_TOO_BIG)
+
+
+async def test_a_client_that_goes_while_it_is_not_read_is_noticed(impatient):
+    with RudeClient(impatient, "/never_listen?gone") as client:
+        client.socket.settimeout(0.5)
+        with suppress(TimeoutError):
+            for _ in range(200):
+                client.socket.sendall(b"\x81\xfe\x27\x10" + bytes(4) + b"x" * 10_000)
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    async with asyncio.timeout(PATIENCE):
+        while "WSDISCONNECT /never_listen" not in impatient.log.read_text():
+            await asyncio.sleep(0.1)
 
 
 # Where it listens

@@ -1,7 +1,7 @@
 """Two thousand people come in, logged in, and then say nothing: how fast, and what each costs.
 
-The tutorial asks nobody who they are, and has nothing to show them: its sockets are there as soon
-as they are open, ours when they have everything.
+The tutorial has nothing to show them: its sockets are there when they are open, ours when they have
+everything.
 """
 
 import asyncio
@@ -85,7 +85,7 @@ async def _arrive(server: Server, chat: Roost | Tutorial, count: int) -> Sequenc
 
 def measure(stack: Stack) -> None:
     print(f"\n  {SOCKETS:,} logged-in sockets, {AT_ONCE} coming at a time, then idle")
-    chats = (Tutorial(), Roost(stack.stock))
+    chats = (Tutorial(stack.stock), Roost(stack.stock))
     evenings: dict[str, list[Evening]] = {chat.name: [] for chat in chats}
     for _ in range(ROUNDS):
         for chat in chats:

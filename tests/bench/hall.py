@@ -56,8 +56,11 @@ class Tutorial:
     name = "Channels tutorial"
     command = ("-m", "daphne", "tests.bench.tutorial:application")
 
-    def request(self, _n: int) -> str:
-        return handshake("/")
+    def __init__(self, stock: Stock) -> None:
+        self._sessions = stock.sessions
+
+    def request(self, n: int) -> str:
+        return handshake("/", f"Cookie: sessionid={self._sessions[n]}")
 
     def hello(self) -> list[str]:
         return []
@@ -139,7 +142,7 @@ async def _check(members: Sequence[Connection], listener: Recorder, sent: int) -
 
 def measure(stack: Stack) -> None:
     print(f"\n  {MEMBERS} members online, {SENDERS} write with {IN_FLIGHT} in flight")
-    chats = (Tutorial(), Roost(stack.stock))
+    chats = (Tutorial(stack.stock), Roost(stack.stock))
     hours: dict[str, list[Hour]] = {chat.name: [] for chat in chats}
     for _ in range(ROUNDS):
         for chat in chats:

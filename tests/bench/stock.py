@@ -25,6 +25,7 @@ class Stock:
     alice: str  # people by their tokens, rooms by their ids
     bob: str
     members: list[str]
+    sessions: list[str]  # of the same, as a browser's cookie has them
     hall: str
     away: list[tuple[str, str]]  # somebody, and the room in which so much waits for them
     pairs: list[tuple[str, str, str]]  # two of the members, and their direct room
@@ -38,7 +39,13 @@ def stocked(env: dict[str, str]) -> Stock:
 
 
 def store() -> Stock:
-    from django.contrib.auth import get_user_model
+    from django.contrib.auth import (
+        BACKEND_SESSION_KEY,
+        HASH_SESSION_KEY,
+        SESSION_KEY,
+        get_user_model,
+    )
+    from django.contrib.sessions.backends.db import SessionStore
     from django.db import transaction
 
     import project.asgi  # noqa: F401  # sets Django up
@@ -48,6 +55,14 @@ def store() -> Stock:
     def user(name: str) -> tuple[Any, str]:
         person = get_user_model().objects.create_user(name)
         return person, authentication.issue_token(person)[0]
+
+    def session(person: Any) -> str:
+        store = SessionStore()
+        store[SESSION_KEY] = str(person.pk)
+        store[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+        store[HASH_SESSION_KEY] = person.get_session_auth_hash()
+        store.create()
+        return str(store.session_key)
 
     away = []
     with transaction.atomic():
@@ -64,7 +79,9 @@ def store() -> Stock:
         for start in range(0, WAITING, 500):
             messaging.post(drafts[start : start + 500])
         away.append((token, direct.pk))
-    return Stock(alices_token, bobs_token, [token for _, token in members], hall.pk, away, pairs)
+    tokens = [token for _, token in members]
+    sessions = [session(person) for person, _ in members]
+    return Stock(alices_token, bobs_token, tokens, sessions, hall.pk, away, pairs)
 
 
 if __name__ == "__main__":

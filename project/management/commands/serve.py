@@ -41,7 +41,11 @@ def _place(options: dict[str, Any]) -> list[str]:
 
 def _listen(descriptor: int) -> None:
     """Whoever made it may leave this to us, so that nobody waits for a worker that only starts."""
-    with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as listener:
+    # Listener.inherited says what is wrong with it.
+    with (
+        suppress(OSError, ValueError, OverflowError),
+        socket.socket(fileno=os.dup(descriptor)) as listener,
+    ):
         listener.listen(BACKLOG)
 
 
