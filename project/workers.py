@@ -287,7 +287,10 @@ def alone(port: int) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             sys.exit(f"Workers that were started here serve port {port} already.")
-        yield
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -85,6 +85,16 @@ def test_daphne_still_takes_what_we_say_otherwise():
     assert {"signal_handlers", "ready_callable", "endpoints", *headers} <= parameters.keys()
 
 
+def test_twisted_still_says_whether_a_connection_takes_answers():
+    assert http.HTTPChannel()._waitingForTransport is False
+    assert "self._waitingForTransport = True" in inspect.getsource(http.HTTPChannel.pauseProducing)
+    assert "self.persistent" in inspect.getsource(http.HTTPChannel.requestDone)
+
+
+def test_daphne_still_notes_whether_an_answer_has_begun():
+    assert "self._response_started = False" in inspect.getsource(http_protocol.WebRequest.__init__)
+
+
 def test_daphne_still_notes_who_has_left_where_we_look_for_it():
     assert '["disconnected"] =' in inspect.getsource(server.Server.protocol_disconnected)
 

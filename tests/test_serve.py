@@ -151,5 +151,5 @@ def test_a_port_that_is_taken_ends_it_in_one_line(start):
 def test_a_signal_ends_it_well(tmp_path):
     with Server(tmp_path / "log", environment(tmp_path), SERVE) as server:
         assert server.process is not None
-        server.process.send_signal(signal.SIGINT)
+        server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(PATIENCE) == 0
