@@ -40,7 +40,8 @@ class Request(http_protocol.WebRequest):  # type: ignore[misc]
     def process(self) -> object:
         headers = self.requestHeaders
         # What comes with a handshake would be taken for frames, all in one turn.
-        has_more = self._body_bytes and headers.hasHeader("Upgrade")
+        is_handshake = headers.getRawHeaders(b"Upgrade", [b""])[0].lower() == b"websocket"
+        has_more = is_handshake and self._body_bytes
         is_ascii = all(v.isascii() for name in ASCII for v in headers.getRawHeaders(name, []))
         if not self._is_refused and (has_more or not is_ascii):
             self._refuse(b"400 Bad Request")

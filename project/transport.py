@@ -7,7 +7,8 @@ from twisted.internet import tcp, unix
 
 # Milliseconds that a peer may take to acknowledge anything, or to make room for more: of one that
 # is gone while we wait for it to read, nothing else would tell. Linux; accepted sockets inherit it.
-GONE_AFTER = 35_000
+# Longer than applications may want to wait, and to be heard when they give up.
+GONE_AFTER = 60_000
 
 
 class WritingAtOnce:

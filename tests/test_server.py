@@ -449,6 +449,11 @@ def test_a_body_reaches_the_application(frugal):
     assert post(frugal, 1000) == (200, b"1000")
 
 
+def test_a_body_reaches_it_also_from_clients_that_would_rather_speak_http2(frugal):
+    headers = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": ""}
+    assert post(frugal, 1000, headers=headers) == (200, b"1000")
+
+
 def test_a_body_that_is_announced_as_too_large_is_refused(frugal):
     assert post(frugal, 1001)[0] == 413
 
