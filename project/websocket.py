@@ -21,9 +21,9 @@ MESSAGE_TOO_BIG = 4509
 EVENTS_WAITING = 64
 BYTES_WAITING = 128 * 1024
 
-# Steps of reading: each is half a frame, or 8 KiB. Of one connection so many are taken in a turn of
-# the event loop, and so many in a second when it never pauses: or one that only pings would leave
-# no time for the others.
+# Steps of reading: each is half a frame, or 8 KiB. Of one connection so many are taken until others
+# have their turn, and so many in a second when it never pauses: or one that only pings would leave
+# them no time.
 STEPS_IN_TURN = 64
 STEPS_A_SECOND = 4_000
 STEPS_SAVED = 8_000  # by who has said little
@@ -36,7 +36,7 @@ HANDSHAKE = (
     *("websocket_extensions", "clean_headers", "application_deferred", "_wskey"),
 )
 
-FRAMES_OF_MESSAGE = 32_768
+FRAMES_OF_MESSAGE = 32_768  # at most, also of frames without any bytes
 
 Event = dict[str, Any]
 
@@ -93,7 +93,7 @@ class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
         self._drained: asyncio.Event | None = None  # there is one only while the buffer is full
         self._is_read = True
         self._is_resting = False
-        self._steps = 0  # in this turn
+        self._steps = 0  # since others had their turn
         self._paid_until = 0.0  # by the event loop's clock
         self._pings: list[bytes] = []
         self._unanswered: bytes | None = None  # the last ping that found the buffer full
@@ -209,6 +209,8 @@ class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
             asyncio.get_running_loop().call_soon(self._read_on)
 
     def _read_on(self) -> None:
+        if self.state == self.STATE_CLOSED:
+            return
         self.consumeData()
         if self._is_read and not self._is_resting:
             self.transport.resumeProducing()
@@ -269,7 +271,7 @@ class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
 
     def onMessageFrameBegin(self, length: int) -> None:
         super().onMessageFrameBegin(length)
-        if len(self.message_data) > FRAMES_OF_MESSAGE:  # also of none that has any bytes
+        if len(self.message_data) > FRAMES_OF_MESSAGE:
             self._max_message_size_exceeded(0, 0, "more frames than a message needs")
 
     def _max_message_size_exceeded(self, size: int, limit: int, reason: str) -> None:
