@@ -105,7 +105,8 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # untyped
     async def _hear(self, socket: Socket, message: str | bytes) -> None:
         if conf.post_rate():  # and not where programs may say as much as they can
             lines = message.count("\n") if isinstance(message, str) else 0
-            await asyncio.sleep(self._pace.owe(1 + lines + len(message) / 8_192))
+            if debt := self._pace.owe(1 + lines + len(message) / 8_192):
+                await asyncio.sleep(debt)
         if socket.closed_at is not None:
             return  # it does not know yet
         if self.worker.is_draining:

@@ -90,20 +90,20 @@ class Worker:
                 socket, CloseCode.RESTART, retry_after_ms=retry_after_ms, is_urgent=False
             )
 
-    def insist_on_staying(self) -> None:
+    def _insist_on_staying(self) -> None:
         """Restarting if whoever comes now would have to leave at once."""
         if self.is_draining:
             raise Restarting(retry_after_ms=random.randrange(1_000))
 
     async def admit(self, credentials: Credentials) -> tuple[Identity, Standing]:
         """Who connects, and what they may see; NotLoggedIn, Banned, Restarting."""
-        self.insist_on_staying()
+        self._insist_on_staying()
         try:
             identity, standing = await self._admit(credentials)
         except Unavailable:  # perhaps because of that
-            self.insist_on_staying()
+            self._insist_on_staying()
             raise
-        self.insist_on_staying()
+        self._insist_on_staying()
         if standing.banned:
             raise Banned
         return identity, standing
