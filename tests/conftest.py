@@ -2,9 +2,10 @@
 
 import os
 import signal
+import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import hypothesis
@@ -26,6 +27,7 @@ from tests.conversation import crowd, say_much
 from tests.databases import Database
 from tests.failures import impatience
 from tests.servers import ROOST, Server, environment, manage
+from tests.stacks import Missing, PostgreSQL, Valkey
 
 PASSWORD = "demo"
 
@@ -218,6 +220,31 @@ def serve(worker: Worker) -> Any:
 
 
 # With real servers, which have the demo's users, rooms and messages
+
+
+class Daemons(NamedTuple):
+    """A stack of one module's own, with the demo, whose servers tests may stop and kill."""
+
+    home: Path
+    postgresql: PostgreSQL
+    valkey: Valkey
+    env: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def daemons() -> Iterator[Daemons]:
+    # Not in pytest's directory: that is closed again to whom PostgreSQL runs as.
+    with tempfile.TemporaryDirectory(prefix="roost-") as directory:
+        home = Path(directory)
+        try:
+            valkey, postgresql = Valkey(home / "valkey"), PostgreSQL(home / "postgresql")
+        except Missing as missing:
+            pytest.skip(str(missing))
+        with valkey, postgresql:
+            env = environment(home, DATABASE_URL=postgresql.url, REDIS_URL=valkey.url)
+            manage(env, "migrate")
+            manage(env, "demo")
+            yield Daemons(home, postgresql, valkey, env)
 
 
 @pytest.fixture(scope="session")

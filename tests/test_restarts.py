@@ -5,21 +5,19 @@ themselves; `pytest -s` tells how long they were away.
 """
 
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import pytest
 
 from tests.checker import findings
+from tests.conftest import Daemons
 from tests.device import Device, Writing, all_finish, all_have, all_post, living
 from tests.fleet import Fleet, heads, rows
 from tests.history import Event
-from tests.servers import environment, manage
-from tests.stacks import Missing, PostgreSQL, Valkey
+from tests.stacks import PostgreSQL, Valkey
 
 ROOMS = ("Kitchen of all", "Garden of all", "Attic of all")
 PEOPLE = ("alice", "bob", "charlie")
@@ -44,22 +42,11 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
-    # Not in pytest's directory: that is closed again to whom PostgreSQL runs as.
-    with tempfile.TemporaryDirectory(prefix="roost-") as directory:
-        home = Path(directory)
-        try:
-            valkey, postgresql = Valkey(home / "valkey"), PostgreSQL(home / "postgresql")
-        except Missing as missing:
-            pytest.skip(str(missing))
-        with valkey, postgresql:
-            env = environment(home, DATABASE_URL=postgresql.url, REDIS_URL=valkey.url)
-            manage(env, "migrate")
-            manage(env, "demo")
-            with Fleet(home / "log", env) as fleet:
-                tokens = {name: fleet.token(name) for name in PEOPLE}
-                yield Site(fleet, postgresql, valkey, tokens)
-                assert fleet.stop() == 0
+def site(daemons: Daemons) -> Iterator[Site]:
+    with Fleet(daemons.home / "log", daemons.env) as fleet:
+        tokens = {name: fleet.token(name) for name in PEOPLE}
+        yield Site(fleet, daemons.postgresql, daemons.valkey, tokens)
+        assert fleet.stop() == 0
 
 
 @asynccontextmanager

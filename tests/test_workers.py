@@ -7,7 +7,6 @@ tells how long they had to wait.
 
 import asyncio
 import itertools
-import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
@@ -23,11 +22,12 @@ import pytest
 from chat import leases
 from tests.checker import findings
 from tests.client import Frame
+from tests.conftest import Daemons
 from tests.fake_browser import Browser, Closed, Interrupted
 from tests.history import Acknowledged, Applied, Event, Head, RecordedClient, Row, Sent, Settled
 from tests.proxy import Proxy
-from tests.servers import Server, environment, manage
-from tests.stacks import Daemon, Missing, PostgreSQL, Valkey
+from tests.servers import Server
+from tests.stacks import Daemon, PostgreSQL, Valkey
 
 PATIENCE = 30.0  # seconds, for a machine that is busy with something else
 PAUSE = 0.05  # seconds that somebody who was answered says nothing
@@ -67,33 +67,22 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
-    # Not in pytest's directory: that is closed again to whom PostgreSQL runs as.
-    with tempfile.TemporaryDirectory(prefix="roost-") as directory:
-        home = Path(directory)
-        try:
-            valkey, postgresql = Valkey(home / "valkey"), PostgreSQL(home / "postgresql")
-        except Missing as missing:
-            pytest.skip(str(missing))
+def site(daemons: Daemons) -> Iterator[Site]:
+    home, postgresql, valkey, near = daemons
+    with (
+        Proxy(valkey.port) as valkey_proxy,
+        Proxy(postgresql.port) as postgresql_proxy,
+    ):
+        far = near | {
+            "DATABASE_URL": through(postgresql_proxy, postgresql),
+            "REDIS_URL": through(valkey_proxy, valkey),
+        }
         with (
-            valkey,
-            postgresql,
-            Proxy(valkey.port) as valkey_proxy,
-            Proxy(postgresql.port) as postgresql_proxy,
+            Server(home / "one.log", near) as one,
+            Server(home / "two.log", far, ("-c", AN_HOUR_FAST)) as two,
         ):
-            near = environment(home, DATABASE_URL=postgresql.url, REDIS_URL=valkey.url)
-            manage(near, "migrate")
-            manage(near, "demo")
-            far = near | {
-                "DATABASE_URL": through(postgresql_proxy, postgresql),
-                "REDIS_URL": through(valkey_proxy, valkey),
-            }
-            with (
-                Server(home / "one.log", near) as one,
-                Server(home / "two.log", far, ("-c", AN_HOUR_FAST)) as two,
-            ):
-                tokens = {name: one.token(name) for name in ("alice", "bob", "charlie")}
-                yield Site(valkey, postgresql, valkey_proxy, postgresql_proxy, one, two, tokens)
+            tokens = {name: one.token(name) for name in ("alice", "bob", "charlie")}
+            yield Site(valkey, postgresql, valkey_proxy, postgresql_proxy, one, two, tokens)
 
 
 def through(proxy: Proxy, server: Daemon) -> str:
