@@ -134,6 +134,7 @@ class Chat(RuleBasedStateMachine):
         self.drafts: list[Draft] = []
         self.devices: dict[str, Device] = {}
         self.stored: dict[tuple[str, str], Stored] = {}
+        self.joins: dict[str, tuple[Browser, str]] = {}  # the last of each user
         self.steps = self.spoken = 0
         self.people = {name: user(name) for name in USERS}
         self.tokens = {name: token(person) for name, person in self.people.items()}
@@ -371,16 +372,25 @@ class Chat(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(["bob", "charlie"]))
     def add(self, name: str) -> None:
-        if not self.belongs(name):
+        if not self.belongs(name) and not self.is_joining(name):
             self.record(Admitted(name, self.kitchen.pk))
             rooms.add(self.people["alice"], self.kitchen.pk, self.people[name])
 
     @rule(choice=devices)
     def join(self, choice: tuple[str, int]) -> None:
         device = self.device(choice)
-        if device.page is not None and not self.belongs(device.user):
-            self.record(Admitted(device.user, self.kitchen.pk))
-            self.step(device.page.send({"type": "join", "room": self.kitchen.pk}))
+        if device.page is None or self.belongs(device.user) or self.is_joining(device.user):
+            return
+        self.record(Admitted(device.user, self.kitchen.pk))
+        ref = str(uuid.uuid4())
+        self.joins[device.user] = (device.page, ref)
+        self.step(device.page.send({"type": "join", "ref": ref, "room": self.kitchen.pk}))
+
+    def is_joining(self, name: str) -> bool:
+        """A second join could be taken after the removal that follows the first, and undo it."""
+        page, ref = self.joins.get(name, (None, ""))
+        is_open = any(device.page is page for device in self.devices.values())
+        return page is not None and is_open and not any(f.get("ref") == ref for f in page.frames)
 
     @rule(name=st.sampled_from(["bob", "charlie"]), leaves=st.booleans())
     def remove(self, name: str, leaves: bool) -> None:
