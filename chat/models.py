@@ -3,6 +3,9 @@
 The constraints carry the guarantees. `Room.rev` is raised under the room's row lock in the
 transaction that inserts or changes a message: the order of revs is the order of commits, without
 holes.
+
+A new column has a `db_default` or may be null: workers of the release before go on writing rows
+while a new one is rolled out.
 """
 
 import secrets
@@ -60,6 +63,11 @@ class Room(models.Model):
     first_rev = models.BigIntegerField(
         default=1, editable=False, help_text=_("A cursor below may have missed what is gone.")
     )
+    slow_mode = models.PositiveSmallIntegerField(
+        default=0,
+        db_default=0,
+        help_text=_("Seconds that a member waits between two messages; 0: none."),
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -97,6 +105,9 @@ class Membership(models.Model):
     )
     read_seq = models.BigIntegerField(default=0, editable=False)
     muted_until = models.DateTimeField(null=True, blank=True)
+    posted_at = models.DateTimeField(
+        null=True, editable=False, help_text=_("Last, where slow mode counts.")
+    )
     joined_at = models.DateTimeField(auto_now_add=True)
 
     muted_for: timedelta | None  # from now on, where the membership was read to be shown
@@ -157,6 +168,13 @@ class Access(models.Model):
     )
     version = models.BigIntegerField(default=1, editable=False)
     banned_until = models.DateTimeField(null=True, blank=True)
+    closed_below = models.BigIntegerField(
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text=_("Connections admitted with a lower version are closed."),
+    )
+    close_code = models.SmallIntegerField(null=True, editable=False, help_text=_("With this."))
 
     class Meta:
         verbose_name_plural = _("access")
@@ -172,6 +190,8 @@ class Lease(models.Model):
     version = models.BigIntegerField(
         default=1, editable=False, help_text=_("Raised when its connections change.")
     )
+    host = models.CharField(max_length=64, blank=True, db_default="", editable=False)
+    pid = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     started_at = models.DateTimeField(db_default=Now(), editable=False)
     renewed_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -182,12 +202,33 @@ class Lease(models.Model):
 class Connection(models.Model):
     """An open WebSocket, on some worker."""
 
+    class State(models.TextChoices):
+        SILENT = "silent", _("Has said nothing yet")
+        BEHIND = "behind", _("Behind")
+        LIVE = "live", _("Live")
+
     id = models.CharField(primary_key=True, max_length=16, default=opaque_id, editable=False)
     lease = models.ForeignKey(Lease, models.CASCADE, related_name="connections", editable=False)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="chat_connections", editable=False
     )
+    address = models.CharField(max_length=45, blank=True, db_default="", editable=False)
+    client = models.CharField(max_length=200, blank=True, db_default="", editable=False)
+    subprotocol = models.CharField(max_length=16, blank=True, db_default="", editable=False)
     since = models.DateTimeField(db_default=Now(), editable=False)
+    active_at = models.DateTimeField(
+        db_default=Now(), editable=False, help_text=_("When its client last said something.")
+    )
+    state = models.CharField(
+        max_length=6,
+        choices=State,
+        default=State.SILENT,
+        db_default=State.SILENT,
+        editable=False,
+    )
+    close_code = models.SmallIntegerField(
+        null=True, editable=False, help_text=_("Its worker is to close it with this.")
+    )
 
     def __str__(self) -> str:
         return f"{self.user} on {self.lease_id}"
@@ -239,6 +280,12 @@ class Epoch(models.Model):
 
     id = models.SmallIntegerField(primary_key=True, default=1, editable=False)
     value = models.CharField(max_length=16, default=opaque_id, editable=False)
+    closures = models.BigIntegerField(
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text=_("Raised to close every connection there is."),
+    )
 
     def __str__(self) -> str:
         return self.value
