@@ -24,6 +24,7 @@ SESSION_ENGINES = (
     "django.contrib.sessions.backends.cached_db",
 )
 PER_SECOND = "It counts posts per second and user; 0 means no limit."
+PEOPLE = "Count those who share an address, as in an office; 0 means no limit by address."
 SECONDS = "It counts seconds of silence; 15 suit most proxies."
 PROCESSES = "Count the worker processes of all machines."
 MACHINES = "Count the machines that workers run on."
@@ -31,6 +32,7 @@ NUMBERS = (
     ("chat.E002", "CHAT_POST_RATE", conf.post_rate, 0, 1_000_000, PER_SECOND),
     ("chat.E003", "CHAT_HEARTBEAT", conf.heartbeat, 0.01, 3_600, SECONDS),
     ("chat.E004", "CHAT_WORKERS", conf.workers, 1, 10_000, PROCESSES),
+    ("chat.E016", "CHAT_PEOPLE_PER_ADDRESS", conf.people_per_address, 0, 1_000_000, PEOPLE),
     ("chat.E005", "CHAT_MACHINES", conf.machines, 1, 10_000, MACHINES),
 )
 SQLITE_OPTIONS = {

@@ -19,12 +19,17 @@ IN_FLIGHT = 256  # writes of one socket that wait for their commit before we sto
 LINES_RATE = 1_000  # that one socket may say a second, each of 8 KiB; ten times as many at once
 SMALL_ROOM = 50  # members up to which a room shows everybody's receipts
 BURST_SECONDS = 5  # of `post_rate` may come at once
-CONNECTIONS = 50  # open sockets of one user
+CONNECTIONS = 50  # open sockets of one user; of one address as many times its people
 
 
 def post_rate() -> float:
     """Posts per second and user; 0 means no limit."""
     return float(getattr(settings, "CHAT_POST_RATE", 10))
+
+
+def people_per_address() -> int:
+    """How many share an address at most: its limits are those of a user times this; 0: none."""
+    return index(getattr(settings, "CHAT_PEOPLE_PER_ADDRESS", 10))
 
 
 def heartbeat() -> float:

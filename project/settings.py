@@ -197,6 +197,7 @@ DRAIN_SECONDS = env.number("DRAIN_SECONDS", default=7, least=0)
 
 # The chat's own; docs/settings.md says what they mean.
 CHAT_POST_RATE = env.number("CHAT_POST_RATE", default=10)
+CHAT_PEOPLE_PER_ADDRESS = env.whole("CHAT_PEOPLE_PER_ADDRESS", default=10, least=0)
 CHAT_HEARTBEAT = env.number("CHAT_HEARTBEAT", default=15)
 CHAT_OPEN_SIGNUP = env.switch("CHAT_OPEN_SIGNUP", default=True)
 CHAT_ALLOWED_ORIGINS = env.words("CHAT_ALLOWED_ORIGINS")
