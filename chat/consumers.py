@@ -15,10 +15,11 @@ from django.core.handlers.asgi import ASGIRequest
 
 from . import conf, origins
 from .authentication import Credentials
+from .close_codes import CloseCode
 from .errors import Banned, ChatError, NotLoggedIn, Restarting, TooManyConnections
 from .frame_socket import FrameSocket
 from .limits import TokenBucket
-from .sockets import CloseCode, Socket
+from .sockets import Socket
 from .text_socket import TextSocket
 from .worker import Receive, Scope, Send, Worker
 

@@ -12,11 +12,12 @@ from . import conf, frames, rooms, serializers
 from .announcements import Batch
 from .archive import NEVER, Cursor, Page
 from .authentication import Identity
+from .close_codes import CloseCode
 from .errors import BadFrame, ChatError, NotFound, RateLimited
 from .limits import Strikes
 from .messaging import Draft, Posted
 from .rooms import Seat
-from .sockets import ASGISend, CloseCode, Socket
+from .sockets import ASGISend, Socket
 from .worker import Worker
 
 logger = logging.getLogger(__name__)

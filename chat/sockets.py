@@ -11,13 +11,13 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
-from enum import IntEnum
 from typing import Any
 
 from . import conf, frames
 from .announcements import Batch
 from .archive import Cursor, Page
 from .authentication import Identity
+from .close_codes import CloseCode
 from .errors import ChatError
 from .models import opaque_id
 from .rooms import Seat, UserKey, username
@@ -28,41 +28,6 @@ ASGIEvent = MutableMapping[str, Any]
 ASGISend = Callable[[ASGIEvent], Awaitable[None]]
 
 CLOSE_TIMEOUT = 5.0  # seconds that a client has to take our goodbye and answer it
-
-
-class CloseCode(IntEnum):
-    """Why we close. Below 4500 a client comes back by itself; above, a person has to act first."""
-
-    INTERNAL = 4000
-    TOO_SLOW = 4002
-    TOO_FAST = 4008
-    RESTART = 4012
-    PROTOCOL = 4500
-    LOGGED_OUT = 4501
-    BANNED = 4503
-    TOO_MANY = 4510
-
-    @property
-    def reason(self) -> str:
-        return _REASONS[self]
-
-    def bye(self, retry_after_ms: int | None = None) -> frames.Bye:
-        """The frame that precedes the close."""
-        return frames.Bye(
-            code=self, reason=self.reason, reconnect=self < 4500, retry_after_ms=retry_after_ms
-        )
-
-
-_REASONS = {
-    CloseCode.INTERNAL: "internal failure",
-    CloseCode.TOO_SLOW: "reading too slowly",
-    CloseCode.TOO_FAST: "writing too fast for too long",
-    CloseCode.RESTART: "server restarting, or its database changed",
-    CloseCode.PROTOCOL: "protocol violated",
-    CloseCode.LOGGED_OUT: "not logged in",
-    CloseCode.BANNED: "kicked or banned",
-    CloseCode.TOO_MANY: "too many connections of this user",
-}
 
 
 # What an outbox is mostly; a deque of its own for each idle socket weighs 0.7 KiB.

@@ -17,13 +17,14 @@ from typing import ParamSpec, Self, TypeVar
 from . import archive, frames, serializers
 from .announcements import Announcement, Announcer, Batch, Relay
 from .archive import NEVER, Cursor, Page
+from .close_codes import CloseCode
 from .complaints import Nuisance
 from .database import DatabaseThreads
 from .errors import ChatError, Forbidden, Muted, NotFound, Unavailable
 from .models import Message
 from .questions import Questions
 from .rooms import Seat, Standing, UserKey
-from .sockets import CloseCode, Socket
+from .sockets import Socket
 from .tasks import Tasks
 
 logger = logging.getLogger(__name__)

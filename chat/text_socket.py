@@ -13,6 +13,7 @@ from . import conf, frames, rooms
 from .announcements import Batch
 from .archive import Page
 from .authentication import Identity
+from .close_codes import CloseCode
 from .errors import (
     Ambiguous,
     BadFrame,
@@ -27,7 +28,7 @@ from .limits import Strikes
 from .messaging import Draft, Posted
 from .models import Room
 from .rooms import Seat
-from .sockets import ASGISend, CloseCode, Socket
+from .sockets import ASGISend, Socket
 from .worker import Worker
 
 logger = logging.getLogger(__name__)

@@ -13,11 +13,11 @@ from typing import Any, Self
 
 from . import conf, frames, rooms
 from .authentication import Identity, identify
+from .close_codes import CloseCode
 from .database import DatabaseThreads
 from .errors import ChatError, UnknownUser
 from .pulse import epoch, pulse
 from .rooms import Standing, UserKey
-from .sockets import CloseCode
 from .switchboard import Switchboard
 from .tasks import Tasks
 

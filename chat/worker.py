@@ -17,6 +17,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from . import authentication, conf, messaging, rooms
 from .announcements import Announcement, Announcer
 from .authentication import Claim, Credentials, Identity
+from .close_codes import CloseCode
 from .cursors import Cursors
 from .errors import Banned, ChatError, NotLoggedIn, RateLimited, Restarting, Unavailable
 from .journal import Journal
@@ -26,7 +27,6 @@ from .models import Room, opaque_id
 from .presence import Presence
 from .questions import Questions
 from .rooms import Seat, Standing
-from .sockets import CloseCode
 from .switchboard import Switchboard
 from .tasks import Tasks
 from .watch import Watch

@@ -13,7 +13,7 @@ import pytest
 
 from chat import errors, frames, refusals
 from chat.api import api
-from chat.sockets import CloseCode
+from chat.close_codes import CloseCode
 from project.websocket import MESSAGE_TOO_BIG
 from tests.servers import PATIENCE
 

@@ -12,8 +12,8 @@ from http.client import HTTPConnection
 import pytest
 
 from chat import messaging, worker
+from chat.close_codes import CloseCode
 from chat.models import Membership
-from chat.sockets import CloseCode
 from chat.worker import WithWorker, Worker
 from tests.conftest import serve
 from tests.failures import meanwhile, until
