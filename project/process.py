@@ -6,14 +6,14 @@ import os
 import signal
 import socket
 import sys
-import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
 from . import environment as env
+from .notices import is_told
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVE = (sys.executable, str(ROOT / "manage.py"), "serve")
@@ -97,24 +97,6 @@ class Worker:
     def kill(self) -> None:
         with suppress(ProcessLookupError):
             self._process.kill()
-
-
-@contextmanager
-def notices() -> Iterator[tuple[socket.socket, str]]:
-    """Where a worker can say that it is ready, as sd_notify(3) does; and its address."""
-    with (
-        tempfile.TemporaryDirectory(prefix="roost-") as directory,
-        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as inbox,
-    ):
-        inbox.setblocking(False)
-        inbox.bind(address := f"{directory}/notices")
-        yield inbox, address
-
-
-async def is_told(inbox: socket.socket) -> None:
-    """Return when the worker says that it accepts connections."""
-    while b"READY=1" not in await asyncio.get_running_loop().sock_recv(inbox, 4096):
-        pass
 
 
 async def relay(name: str, stream: asyncio.StreamReader, to: TextIO) -> None:

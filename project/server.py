@@ -1,7 +1,7 @@
 """Daphne, hardened by subclass: serves any ASGI application, knows neither Django nor the chat.
 
-Its parts lie beside it: request.py, websocket.py, lifespan.py, listener.py, proxies.py and
-transport.py.
+Its parts lie beside it: request.py, websocket.py, lifespan.py, listener.py, notices.py,
+proxies.py and transport.py.
 """
 
 import argparse
@@ -10,7 +10,6 @@ import gc
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 import time
@@ -26,6 +25,7 @@ from twisted.internet.error import ReactorNotRunning
 
 from .lifespan import Lifespan
 from .listener import BACKLOG, Listener, is_loopback
+from .notices import READY, STOPPING, notify
 from .proxies import TrustedProxies, networks
 from .request import Request
 from .transport import port_on
@@ -117,7 +117,7 @@ class Server(server.Server):  # type: ignore[misc]
         for port in self._ports:
             port.startReading()
             super().listen_success(port)  # says so
-        notify("READY=1")
+        notify(READY)
         if self._announce_ready is not None:
             self._announce_ready()
 
@@ -185,7 +185,7 @@ class Server(server.Server):  # type: ignore[misc]
 
     async def _drain(self) -> None:
         """Accept nobody, let the application do what it has to, see everybody off, and stop."""
-        notify("STOPPING=1")
+        notify(STOPPING)
         for port in self._ports:
             port.numberAccepts = BACKLOG
             port.doRead()  # whoever waits in the queue: unless a successor shares it, it is lost
@@ -325,15 +325,6 @@ def debugging() -> bool:
     """Whether the application is made with Django, and for developers."""
     django = sys.modules.get("django.conf")
     return django is not None and django.settings.configured and bool(django.settings.DEBUG)
-
-
-def notify(state: str) -> None:
-    """Tell whoever started us, if they asked to be told: systemd's sd_notify(3)."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if address:
-        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-            manager.connect(address.replace("@", "\0", 1) if address[0] == "@" else address)
-            manager.send(state.encode())
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ but not over processes that share one. They inherit it from here: so a successor
 its predecessor's socket, whoever waits to be accepted.
 
 SIGHUP, or `--restart` said elsewhere, replaces all workers, one after the other. SIGTERM or Ctrl-C
-ends them, and a second one at once.
+ends them, and a second one at once. Whoever started this is told how it stands, as systemd wants
+to be: ready once all workers are, reloading while they are replaced.
 """
 
 import argparse
@@ -22,7 +23,8 @@ from time import monotonic
 from typing import NamedTuple
 
 from .listener import Listener
-from .process import ROOT, Worker, notices, say, why
+from .notices import READY, STOPPING, notices, notify, reloading
+from .process import ROOT, Worker, say, why
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 10.0  # seconds until one that keeps dying starts again
 
@@ -110,12 +112,14 @@ class Supervisor:
             count, url = len(self._places), self._address.url
             say(f"{count} serve {url} (Ctrl-C ends them, make restart replaces them)")
             await self._listen_to_commands()
+            notify(READY)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._restart_when_asked())
                 for place in self._places:
                     group.create_task(place.keep())
         finally:
             self.is_ending = True
+            notify(STOPPING)
             await asyncio.gather(*(place.end() for place in self._places))
             if self._takes_commands:
                 commands(self._address.port).unlink(missing_ok=True)
@@ -141,7 +145,9 @@ class Supervisor:
     async def _restart_when_asked(self) -> None:
         while True:
             answer = await self._asked.get()
+            notify(reloading())
             outcome = await self._restart()
+            notify(READY)
             say(outcome.text)
             if not answer.done():
                 answer.set_result(outcome)

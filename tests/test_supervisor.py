@@ -51,14 +51,13 @@ async def application(scope, receive, send):
 class Workers:
     """A supervisor, on a port that was free, and what it has said so far."""
 
-    def __init__(self, home: Path, count: int, port: int = 0) -> None:
+    def __init__(self, home: Path, count: int, port: int = 0, **env: str) -> None:
         (home / "small_site.py").write_text(SMALL_SITE)
         self.refusal = home / "refused"
         self.log = home / f"log {time.monotonic_ns()}"
         self._command = ["--workers", str(count), "--port", str(port)]
-        self._env = environment(
-            home, PYTHONPATH=str(home), DJANGO_SETTINGS_MODULE="small_site", CHAT_WORKERS=""
-        )
+        ours = {"PYTHONPATH": str(home), "DJANGO_SETTINGS_MODULE": "small_site", "CHAT_WORKERS": ""}
+        self._env = environment(home, **ours, **env)
         self.port = 0
 
     def __enter__(self) -> Self:
@@ -222,6 +221,23 @@ def test_a_hangup_is_a_restart(two):
     two.process.send_signal(signal.SIGHUP)
     two.wait_for("2 replaced")
     assert len(two.pids()) == 4
+
+
+def test_whoever_started_it_is_told_how_it_stands(workers_of, tmp_path):
+    """systemd, before which it is not active, and after which a reload is done."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(PATIENCE)
+        with workers_of(1, NOTIFY_SOCKET=str(tmp_path / "notify")) as site:
+            assert manager.recv(100) == b"READY=1"
+            site.serving().process.send_signal(signal.SIGHUP)
+            state, _, since = manager.recv(100).decode().partition("\nMONOTONIC_USEC=")
+            assert state == "RELOADING=1"
+            assert 0 < int(since) <= time.monotonic() * 1_000_000
+            assert manager.recv(100) == b"READY=1"
+            assert len(site.pids()) == 2
+            assert site.end() == 0
+            assert manager.recv(100) == b"STOPPING=1"
 
 
 def test_a_successor_that_cannot_start_leaves_everything_as_it_is(two):
