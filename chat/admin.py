@@ -89,7 +89,7 @@ class RoomAdmin(admin.ModelAdmin):
     list_filter = ["kind", "open"]
     search_fields = ["id__exact", "name"]
     show_full_result_count = False
-    fields = ["kind", "name", "open", "id", "seq", "rev", "created_at"]
+    fields = ["kind", "name", "open", "slow_mode", "id", "seq", "rev", "created_at"]
     readonly_fields = ["id", "seq", "rev", "created_at"]
 
     def has_delete_permission(self, request: HttpRequest, obj: Room | None = None) -> bool:

@@ -183,6 +183,7 @@ class Room(Frame, tag="room"):
     first_seq: int
     delivered_rev: int
     read_seq: int
+    slow_mode: int = 0  # seconds
     peer: str | None = None
     # Of a small room's members, by username:
     receipts: dict[str, tuple[int, int]] | None = None  # delivered_rev and read_seq

@@ -7,7 +7,7 @@ reader who asks for `rev > cursor` misses nothing.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from operator import attrgetter
 from uuid import UUID
@@ -27,6 +27,7 @@ from .errors import (
     InvalidText,
     Muted,
     NotFound,
+    RateLimited,
     TooLong,
     Unavailable,
 )
@@ -64,6 +65,7 @@ class LockedRoom:
     kind: str
     seq: int
     rev: int
+    slow_mode: timedelta  # between two messages of a member
     now: datetime  # by the database's clock
 
 
@@ -74,6 +76,7 @@ class LockedSeat:
     pk: int
     role: str
     muted_until: datetime | None
+    posted_at: datetime | None  # where slow mode counts
     banned_until: datetime | None
     read_seq: int = 0  # if they post
 
@@ -142,8 +145,10 @@ def _post(drafts: Sequence[Draft], *, wait: bool) -> list[Posted | ChatError]:
             raise NotFound
         _check_body(draft.body)
         _check_permission(room, seat)
+        _check_pace(room, seat)
         message = known[key] = _next(room, draft)
         seat.read_seq = message.seq
+        seat.posted_at = room.now
         new.append(message)
         return Posted(message, new=True)
 
@@ -163,9 +168,12 @@ def _outcome(place: Callable[[Draft], Posted], draft: Draft) -> Posted | ChatErr
 def _lock(room_ids: Collection[str], *, wait: bool = True) -> list[LockedRoom]:
     """Rooms under their row locks, taken in the order of their ids."""
     keys = [[room_id] for room_id in room_ids]
-    read = f"id, kind, seq, rev, {rows.now()}"
+    read = f"id, kind, seq, rev, slow_mode, {rows.now()}"
     locked = rows.find(Room, ["id"], keys, read, lock=True, skip_locked=not wait)
-    return [LockedRoom(pk, kind, seq, rev, rows.moment(now)) for pk, kind, seq, rev, now in locked]
+    return [
+        LockedRoom(pk, kind, seq, rev, timedelta(seconds=slow_mode), rows.moment(now))
+        for pk, kind, seq, rev, slow_mode, now in locked
+    ]
 
 
 def _existing(room_ids: Collection[str]) -> set[str]:
@@ -200,14 +208,18 @@ def _seats(keys: Sequence[tuple[str, UserKey]]) -> dict[tuple[str, UserKey], Loc
         Membership,
         ["room_id", "user_id"],
         keys,
-        "n, id, role, muted_until, banned_until",
+        "n, id, role, muted_until, posted_at, banned_until",
         join="LEFT JOIN chat_access USING (user_id)",
         lock=True,
     )
     return {
-        keys[n]: LockedSeat(pk, role, muted and rows.moment(muted), banned and rows.moment(banned))
-        for n, pk, role, muted, banned in locked
+        keys[n]: LockedSeat(pk, role, _moment(muted), _moment(posted), _moment(banned))
+        for n, pk, role, muted, posted, banned in locked
     }
+
+
+def _moment(value: datetime | str | None) -> datetime | None:
+    return rows.moment(value) if value else None
 
 
 def _store(
@@ -219,8 +231,11 @@ def _store(
     rows.insert(Message, BORN_WITH, [_born_with(message) for message in new])
     changed = [rooms[room_id] for room_id in {message.room_id for message in new}]
     rows.update(Room, ["id", "seq", "rev"], [[r.pk, r.seq, r.rev] for r in changed])
-    read = [seats[key] for key in {(message.room_id, message.sender_id) for message in new}]
-    rows.update(Membership, ["id", "read_seq"], [[seat.pk, seat.read_seq] for seat in read])
+    read = {key: seats[key] for key in {(message.room_id, message.sender_id) for message in new}}
+    rows.update(Membership, ["id", "read_seq"], [[s.pk, s.read_seq] for s in read.values()])
+    slow = [seat for (room_id, _), seat in read.items() if rooms[room_id].slow_mode]
+    if slow:
+        rows.update(Membership, ["id", "posted_at"], [[s.pk, s.posted_at] for s in slow])
 
 
 def _digest(body: str) -> bytes:
@@ -248,6 +263,15 @@ def _check_permission(room: LockedRoom, seat: LockedSeat) -> None:
     if seat.muted_until is not None and seat.muted_until > room.now:
         remaining = seat.muted_until - room.now
         raise Muted(retry_after_ms=int(remaining.total_seconds() * 1000))
+
+
+def _check_pace(room: LockedRoom, seat: LockedSeat) -> None:
+    if not room.slow_mode or seat.posted_at is None or seat.role in MANAGERS:
+        return
+    remaining = seat.posted_at + room.slow_mode - room.now
+    if remaining > timedelta():
+        wait = int(remaining.total_seconds() * 1000) + 1
+        raise RateLimited("This room is in slow mode.", retry_after_ms=wait)
 
 
 def _next(room: LockedRoom, draft: Draft) -> Message:

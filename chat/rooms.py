@@ -50,6 +50,7 @@ class Place(NamedTuple):
     seq: int
     rev: int
     first_seq: int
+    slow_mode: int  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,8 @@ class Seat:
     def look(self) -> tuple[object, ...]:
         """What a client is told anew when it changes; cursors have frames of their own."""
         who = tuple(fellow.username for fellow in self.fellows)
-        return (self.room.name, self.room.first_seq, self.role, self.members, who)
+        room = self.room
+        return (room.name, room.first_seq, room.slow_mode, self.role, self.members, who)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,7 @@ def standings(
         mine.values_list(
             *("user_id", "pk", "role", "delivered_rev", "read_seq", muted_for),
             *("room_id", "room__kind", "room__name", "room__seq", "room__rev", "room__first_seq"),
+            "room__slow_mode",
         )
     )
     members = _count_members({row[6] for row in rows})

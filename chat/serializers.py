@@ -48,6 +48,7 @@ def room_frame(
         rev=room.rev,
         seq=room.seq,
         first_seq=room.first_seq,
+        slow_mode=room.slow_mode,
         delivered_rev=seat.delivered_rev,
         read_seq=seat.read_seq,
         receipts={f.username: (f.delivered_rev, f.read_seq) for f in seat.fellows} or None,

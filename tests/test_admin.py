@@ -28,13 +28,16 @@ def address(row, action="change"):
     return f"/admin/chat/{row._meta.model_name}/{quote(row.pk)}/{action}/"
 
 
+QUICK = {"slow_mode": 0}  # as a form of a room has it, and others ignore it
+
+
 def save(panel, row, **fields):
     """Fill in a form of the admin panel and send it off."""
-    return sent(panel.post(address(row), fields))
+    return sent(panel.post(address(row), QUICK | fields))
 
 
 def add(panel, model, **fields):
-    return sent(panel.post(f"/admin/chat/{model._meta.model_name}/add/", fields))
+    return sent(panel.post(f"/admin/chat/{model._meta.model_name}/add/", QUICK | fields))
 
 
 def delete(panel, row):
@@ -140,6 +143,13 @@ def test_a_new_name_is_news_for_all_members(panel, alice, bob, charlie, kitchen)
     [alices, bobs, charlies] = versions(alice, bob, charlie)
     assert save(panel, kitchen, name="Galley", **seats())
     assert versions(alice, bob, charlie) == [alices + 1, bobs + 1, charlies]
+
+
+def test_a_room_is_slowed_down_for_all_who_are_in_it(panel, bob, charlie, kitchen):
+    [bobs, charlies] = versions(bob, charlie)
+    assert save(panel, kitchen, name="Kitchen", slow_mode=30, **seats())
+    assert rooms.seat(bob.pk, kitchen.pk).room.slow_mode == 30
+    assert versions(bob, charlie) == [bobs + 1, charlies]
 
 
 def test_what_was_said_while_the_form_was_open_is_not_undone(alice, kitchen):

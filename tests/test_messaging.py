@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from chat import archive, messaging, rooms
@@ -21,6 +22,7 @@ from chat.errors import (
     InvalidText,
     Muted,
     NotFound,
+    RateLimited,
     TooLong,
 )
 from chat.messaging import Posted, RoomBusy
@@ -528,6 +530,96 @@ def test_whoever_is_muted_cannot_speak_through_an_edit(bob, kitchen):
     mute(bob, kitchen)
     with pytest.raises(Muted):
         messaging.edit(bob, kitchen.pk, 1, "You cannot silence me")
+
+
+@pytest.fixture
+def slow_kitchen(kitchen):
+    """Where bob, but not alice whose room it is, waits for a minute between two messages."""
+    Room.objects.filter(pk=kitchen.pk).update(slow_mode=60)
+    return kitchen
+
+
+def wait_for_the_kitchen(user, seconds):
+    posted = F("posted_at") - timedelta(seconds=seconds)
+    Membership.objects.filter(user=user).update(posted_at=posted)
+
+
+def test_a_member_of_a_slow_room_is_told_how_long_to_wait(bob, slow_kitchen):
+    post(draft(bob, slow_kitchen))
+    with pytest.raises(RateLimited) as limited:
+        post(draft(bob, slow_kitchen))
+    assert 50_000 < limited.value.retry_after_ms <= 60_001
+    assert len(stored(slow_kitchen)) == 1
+
+
+def test_a_member_who_has_waited_may_go_on_in_a_slow_room(bob, slow_kitchen):
+    post(draft(bob, slow_kitchen))
+    wait_for_the_kitchen(bob, 61)
+    assert post(draft(bob, slow_kitchen)).new
+    with pytest.raises(RateLimited):
+        post(draft(bob, slow_kitchen))
+
+
+def test_of_one_batch_for_a_slow_room_only_a_members_first_passes(bob, charlie, slow_kitchen):
+    rooms.place(charlie, slow_kitchen.pk)
+    drafts = [draft(user, slow_kitchen, str(n)) for n in range(3) for user in (bob, charlie)]
+    outcomes = messaging.post(drafts)
+    assert bodies(stored(slow_kitchen)) == ["0", "0"]
+    assert [type(outcome) for outcome in outcomes] == [Posted] * 2 + [RateLimited] * 4
+
+
+@pytest.mark.parametrize("role", ["owner", "moderator"])
+def test_whoever_manages_a_slow_room_need_not_wait(bob, slow_kitchen, role):
+    promote(bob, slow_kitchen, role)
+    say(bob, slow_kitchen, "one", "two")
+    assert post(draft(bob, slow_kitchen, "three")).new
+    assert len(stored(slow_kitchen)) == 3
+
+
+def test_the_retry_of_a_stored_message_passes_in_a_slow_room(bob, slow_kitchen):
+    once = draft(bob, slow_kitchen)
+    post(once)
+    with pytest.raises(RateLimited):
+        post(draft(bob, slow_kitchen))
+    assert not post(once).new
+
+
+def test_what_was_refused_does_not_make_one_wait_longer_in_a_slow_room(bob, slow_kitchen):
+    with pytest.raises(Empty):
+        post(draft(bob, slow_kitchen, ""))
+    post(draft(bob, slow_kitchen))
+    wait_for_the_kitchen(bob, 59)
+    for _ in range(3):
+        with pytest.raises(RateLimited):
+            post(draft(bob, slow_kitchen))
+    wait_for_the_kitchen(bob, 2)
+    assert post(draft(bob, slow_kitchen)).new
+
+
+def test_a_slow_room_slows_down_nobody_elsewhere(bob, slow_kitchen, lobby):
+    post(draft(bob, slow_kitchen))
+    say(bob, lobby, "one", "two")
+    assert seat_of(bob, lobby).posted_at is None
+    assert len(stored(lobby)) == 2
+
+
+def test_a_room_that_is_slow_no_more_lets_everybody_go_on(bob, slow_kitchen):
+    post(draft(bob, slow_kitchen))
+    Room.objects.filter(pk=slow_kitchen.pk).update(slow_mode=0)
+    say(bob, slow_kitchen, "two", "three")
+    assert len(stored(slow_kitchen)) == 3
+
+
+def test_whoever_waits_in_a_slow_room_may_mend_what_they_said(bob, slow_kitchen):
+    post(draft(bob, slow_kitchen))
+    assert messaging.edit(bob, slow_kitchen.pk, 1, "Hello!").body == "Hello!"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_member_who_posts_twice_at_once_passes_once_in_a_slow_room(bob, slow_kitchen):
+    drafts = [draft(bob, slow_kitchen, str(n)) for n in range(4)]
+    at_once(*[partial(messaging.post, [each]) for each in drafts])
+    assert len(stored(slow_kitchen)) == 1
 
 
 def test_whoever_is_banned_may_not_write(bob, kitchen):

@@ -600,6 +600,12 @@ def test_a_seat_looks_different_when_somebody_comes_but_not_when_somebody_speaks
     assert rooms.seat(alice.pk, kitchen.pk).look != before
 
 
+def test_a_seat_looks_different_when_its_room_becomes_slow(bob, kitchen):
+    before = rooms.seat(bob.pk, kitchen.pk).look
+    Room.objects.filter(pk=kitchen.pk).update(slow_mode=30)
+    assert rooms.seat(bob.pk, kitchen.pk).look != before
+
+
 def test_a_user_is_banned_until_the_ban_ends(bob):
     rooms.ban(bob, timezone.now() + timedelta(days=1))
     assert rooms.standing(bob.pk).banned

@@ -9,7 +9,7 @@ import pytest
 
 from chat import archive, conf, frames, leases, messaging, rooms, serializers
 from chat.archive import Cursor, History, Page
-from chat.models import Message
+from chat.models import Message, Room
 from tests.conversation import draft, post, read_on, say, say_much, seat_of
 
 LONG = "字" * conf.BODY_CHARS  # 12,000 bytes
@@ -97,6 +97,15 @@ def test_a_room_as_its_member_sees_it(alice, bob, kitchen):
     assert (frame.rev, frame.seq, frame.first_seq) == (3, 3, 1)
     assert (frame.delivered_rev, frame.read_seq) == (2, 0)
     assert frame.receipts == {"alice": (0, 3), "bob": (2, 0)}
+
+
+def test_only_a_slow_room_tells_how_long_its_members_wait(alice, bob, kitchen):
+    assert b"slow" not in frames.encode(
+        serializers.room_frame(rooms.seat(bob.pk, kitchen.pk), nobody)
+    )
+    Room.objects.filter(pk=kitchen.pk).update(slow_mode=30)
+    frame = serializers.room_frame(rooms.seat(bob.pk, kitchen.pk), nobody)
+    assert b'"slow_mode":30' in frames.encode(frame)
 
 
 def test_a_large_room_tells_no_receipts(alice, station):

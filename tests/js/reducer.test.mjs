@@ -98,6 +98,12 @@ test("heads only go back when a new connection says so", () => {
   assert.equal(kitchen(reduce(state, welcome({ rooms: [room({ seq: 7, rev: 7 })] }))).seq, 7);
 });
 
+test("a room that is slow no more says so by silence", () => {
+  const slow = after(welcome({ rooms: [room({ slow_mode: 30 })] }));
+  assert.equal(kitchen(slow).slow_mode, 30);
+  assert.equal(kitchen(reduce(slow, room())).slow_mode, 0);
+});
+
 test("a room that one left is gone", () => {
   assert.equal(after(welcome({ rooms: [room()] }), { type: "room", room: "kitchen", left: true }).rooms.size, 0);
 });

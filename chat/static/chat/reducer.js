@@ -79,6 +79,7 @@ function meet(state, { online, last_seen, ...frame }) {
   const room = {
     ...(known ?? { applied: frame.delivered_rev, messages: new Map(), window: null, rev: 0, seq: 0, read_seq: 0, receipts: new Map() }),
     ...frame,
+    slow_mode: frame.slow_mode ?? 0,
     first_seq: Math.max(known?.first_seq ?? 1, frame.first_seq ?? 1),
     rev: Math.max(known?.rev ?? 0, frame.rev),
     seq: Math.max(known?.seq ?? 0, frame.seq),

@@ -87,7 +87,9 @@ export function roomView(client, drafts, { notify, address, visit }) {
     nothing.hidden = Boolean(shown);
     if (!shown) return renderNothing();
     const silent = shown.kind === "feed" && shown.role === "member";
-    writing.disable(silent || isBanned(client.status), silent ? text("room.readonly") : "");
+    const slow = shown.slow_mode > 0 && shown.role === "member";
+    const why = silent ? text("room.readonly") : slow ? text("room.slow", { count: shown.slow_mode }) : "";
+    writing.disable(silent || isBanned(client.status), why);
     renderHead(shown);
     write(typists, typingWords(client.typists(entered)));
     log.setAttribute("aria-label", text("room.log", { name: nameOf(shown) }));

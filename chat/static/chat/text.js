@@ -15,6 +15,7 @@ const english = {
   "room.everyone": "Everyone",
   "room.online": "{count} online",
   "room.readonly": "Only moderators write here.",
+  "room.slow": { one: "Slow mode: one message every {count} second", other: "Slow mode: one message every {count} seconds" },
   "room.left": "You are no longer in {name}.",
   "room.missing": "This room does not exist, or you are not in it.",
   "room.none": "No room",
