@@ -15,7 +15,7 @@ class Request(http_protocol.WebRequest):  # type: ignore[misc]
         # Twisted would read forms for nobody, on the event loop: one of 3 MB held it for seconds.
         super().__init__(*args, parsePOSTFormSubmission=False, **options)
         self._body_bytes = 0
-        self._is_refused = False
+        self.is_refused = False
 
     def gotLength(self, length: int | None) -> None:
         super().gotLength(length)
@@ -24,16 +24,16 @@ class Request(http_protocol.WebRequest):  # type: ignore[misc]
     def handleContentChunk(self, data: bytes) -> None:
         self._body_bytes += len(data)
         self._weigh(self._body_bytes)
-        if not self._is_refused:
+        if not self.is_refused:
             super().handleContentChunk(data)
 
     def _weigh(self, size: int) -> None:
         """Refuse a body that would fill the disk before the application hears of it."""
-        if size > self.server.http_max_body and not self._is_refused:
+        if size > self.server.http_max_body and not self.is_refused:
             self._refuse(b"413 Content Too Large")
 
     def _refuse(self, status: bytes) -> None:
-        self._is_refused = True
+        self.is_refused = True
         self.channel.transport.write(REFUSAL % status)
         self.channel.loseConnection()
 
@@ -43,9 +43,9 @@ class Request(http_protocol.WebRequest):  # type: ignore[misc]
         is_handshake = headers.getRawHeaders(b"Upgrade", [b""])[0].lower() == b"websocket"
         has_more = is_handshake and self._body_bytes
         is_ascii = all(v.isascii() for name in ASCII for v in headers.getRawHeaders(name, []))
-        if not self._is_refused and (has_more or not is_ascii):
+        if not self.is_refused and (has_more or not is_ascii):
             self._refuse(b"400 Bad Request")
-        if self._is_refused:
+        if self.is_refused:
             return None
         if not self.server.keeps_connections:  # or a proxy would ask where soon nobody is
             self.channel.persistent = False

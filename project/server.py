@@ -1,6 +1,6 @@
 """Daphne, hardened by subclass: serves any ASGI application, knows neither Django nor the chat.
 
-Its parts lie beside it: request.py, websocket.py, lifespan.py, listener.py, notices.py,
+Its parts lie beside it: channel.py, request.py, websocket.py, lifespan.py, listener.py, notices.py,
 proxies.py and transport.py.
 """
 
@@ -23,6 +23,7 @@ from twisted.internet import reactor as twisted_reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ReactorNotRunning
 
+from .channel import Channel
 from .lifespan import Lifespan
 from .listener import BACKLOG, Listener, is_loopback
 from .notices import READY, STOPPING, notify
@@ -88,11 +89,13 @@ class Server(server.Server):  # type: ignore[misc]
         gc.freeze()  # what is there by now stays, and need not be searched for garbage
         gc.set_threshold(*GARBAGE)
         self.ws_factory.protocol = configured(self.ws_factory)
+        self.http_factory.protocol = Channel
+        self.http_factory.acceptableProtocols = lambda: [b"http/1.1"]  # all that this one speaks
         build = self.http_factory.buildProtocol
 
         def build_protocol(address: Any) -> Any:
             protocol = build(address)
-            protocol.requestFactory = Request
+            protocol.requestFactory = Request  # where Daphne puts its own
             self._accepted_at = time.monotonic()
             return protocol
 

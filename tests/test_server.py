@@ -464,6 +464,19 @@ def test_a_body_that_grows_too_large_is_refused(frugal):
     )
 
 
+def test_who_is_refused_is_not_told_to_go_on(frugal):
+    head = (
+        b"POST /body_size HTTP/1.1\r\nHost: localhost\r\n"
+        b"Content-Length: 1001\r\nExpect: 100-continue\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", frugal.port), timeout=PATIENCE) as client:
+        client.sendall(head)
+        with client.makefile("rb") as answer:
+            said = answer.read()
+    assert said.startswith(b"HTTP/1.1 413 ")
+    assert b"100 Continue" not in said
+
+
 def test_an_answer_that_fails_half_way_is_cut_off_and_nothing_else_is(hardened):
     for _ in range(2):
         connection = HTTPConnection("127.0.0.1", hardened.port, timeout=PATIENCE)
