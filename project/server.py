@@ -1,7 +1,7 @@
 """Daphne, hardened by subclass: serves any ASGI application, knows neither Django nor the chat.
 
-Its parts lie beside it: channel.py, request.py, websocket.py, lifespan.py, listener.py, notices.py,
-proxies.py and transport.py.
+Its parts lie beside it: channel.py, request.py and websocket.py; listener.py, door.py, places.py
+and transport.py; lifespan.py, notices.py and proxies.py.
 """
 
 import argparse
@@ -24,9 +24,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ReactorNotRunning
 
 from .channel import Channel
+from .door import Door
 from .lifespan import Lifespan
 from .listener import BACKLOG, Listener, is_loopback
 from .notices import READY, STOPPING, notify
+from .places import Places, room
 from .proxies import TrustedProxies, networks
 from .request import Request
 from .transport import port_on
@@ -36,6 +38,7 @@ logger = logging.getLogger(__name__)
 reactor: Any = twisted_reactor
 
 HTTP_MAX_BODY = 10 * 1024 * 1024  # bytes
+MOST_OF_ONE_ADDRESS = 500  # connections
 DRAIN_TIMEOUT = 7.0  # seconds; two later the process is gone, whatever hangs
 
 RESTARTING = 4012
@@ -56,6 +59,7 @@ class Server(server.Server):  # type: ignore[misc]
         self,
         *args: Any,
         listeners: Sequence[Listener] = (),
+        places: Places | None = None,
         proxies: TrustedProxies | None = None,
         http_max_body: int = HTTP_MAX_BODY,
         drain_timeout: float = DRAIN_TIMEOUT,
@@ -71,6 +75,7 @@ class Server(server.Server):  # type: ignore[misc]
         self._announce_ready = ready_callable
         self._handles_signals = signal_handlers
         self._listeners = listeners
+        self._places = places or Places()
         self.endpoints: list[str] = [] if listeners else self.endpoints
         self._ports: list[Any] = []
         self._proxies = proxies
@@ -101,7 +106,8 @@ class Server(server.Server):  # type: ignore[misc]
 
         self.http_factory.buildProtocol = build_protocol
         for listener in self._listeners:
-            self.listen_success(port_on(listener.socket, reactor, self.http_factory))
+            door = Door(listener.socket, self._places)
+            self.listen_success(port_on(door, reactor, self.http_factory))
         if self._handles_signals and threading.current_thread() is threading.main_thread():
             self._handle_signals()
         reactor.callWhenRunning(lambda: asyncio.ensure_future(self._begin()))
@@ -267,6 +273,20 @@ class CommandLine(cli.CommandLineInterface):  # type: ignore[misc]
             help="Largest body of a request; a larger one is answered with 413.",
         )
         self.parser.add_argument(
+            "--max-connections",
+            type=limit,
+            default=0,
+            metavar="NUMBER",
+            help="At once; 0: as many as there are descriptors for.",
+        )
+        self.parser.add_argument(
+            "--max-connections-per-address",
+            type=limit,
+            default=MOST_OF_ONE_ADDRESS,
+            metavar="NUMBER",
+            help="At once, but for this machine and trusted proxies; 0: any number.",
+        )
+        self.parser.add_argument(
             "--drain-timeout",
             type=seconds,
             default=DRAIN_TIMEOUT,
@@ -279,13 +299,13 @@ class CommandLine(cli.CommandLineInterface):  # type: ignore[misc]
         options = self.parser.parse_args(args)  # --help and mistakes end here
         listeners = [] if options.socket_strings else [listener_of(options)]
         self._hosts = [listener.host for listener in listeners]
-        proxies = TrustedProxies(
-            options.trusted_proxies, options.proxy_headers_host or "X-Forwarded-For"
-        )
+        proxies = proxies_of(options)
+        most, most_of_one = room(options.max_connections), options.max_connections_per_address
         self.server_class = partial(
             Server,
             listeners=listeners,
-            proxies=proxies if options.proxy_headers else None,
+            places=Places(most, most_of_one, proxies),
+            proxies=proxies,
             http_max_body=options.http_max_body,
             drain_timeout=options.drain_timeout,
         )
@@ -311,9 +331,24 @@ def listener_of(options: argparse.Namespace) -> Listener:
     return Listener.on_port(options.host or cli.DEFAULT_HOST, port)
 
 
+def proxies_of(options: argparse.Namespace) -> TrustedProxies | None:
+    """Whom the command line tells to believe."""
+    if not options.proxy_headers:
+        return None
+    header = options.proxy_headers_host or "X-Forwarded-For"
+    return TrustedProxies(options.trusted_proxies, header)
+
+
 def seconds(text: str) -> float:
     """What an option says. ValueError."""
     if not 0 <= (value := float(text)) <= 3600:
+        raise ValueError
+    return value
+
+
+def limit(text: str) -> int:
+    """What an option says. ValueError."""
+    if (value := int(text)) < 0:
         raise ValueError
     return value
 

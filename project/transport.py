@@ -5,10 +5,14 @@ from typing import Any
 
 from twisted.internet import tcp, unix
 
+from .door import Door
+
 # Milliseconds that a peer may take to acknowledge anything, or to make room for more: of one that
 # is gone while we wait for it to read, nothing else would tell. Linux; accepted sockets inherit it.
 # Longer than applications may want to wait, and to be heard when they give up.
 GONE_AFTER = 60_000
+
+STUCK_FOR = 1.0  # seconds until we look whether there are descriptors again
 
 
 class WritingAtOnce:
@@ -35,11 +39,26 @@ class UnixConnection(WritingAtOnce, unix.Server):
     pass
 
 
-class TCPPort(tcp.Port):
+class PatientPort:
+    """One that does not ask on and on for connections that its door cannot let in."""
+
+    def doRead(self: Any) -> None:
+        super().doRead()  # type: ignore[misc]
+        if self.socket.is_stuck:
+            self.socket.is_stuck = False
+            self.stopReading()
+            self.reactor.callLater(STUCK_FOR, self._read_on)
+
+    def _read_on(self: Any) -> None:
+        if self.connected:
+            self.startReading()
+
+
+class TCPPort(PatientPort, tcp.Port):
     transport = TCPConnection
 
 
-class UnixPort(unix.Port):
+class UnixPort(PatientPort, unix.Port):
     """Leaves the socket's file to whoever made it; Twisted would change its mode, and remove it."""
 
     transport = UnixConnection
@@ -47,16 +66,16 @@ class UnixPort(unix.Port):
     connectionLost = tcp.Port.connectionLost
 
 
-def port_on(listener: socket.socket, reactor: Any, factory: Any) -> Any:
-    """Twisted's port for a socket that listens; it takes the socket over."""
-    listener.setblocking(False)
+def port_on(door: Door, reactor: Any, factory: Any) -> Any:
+    """Twisted's port, which takes the door over."""
     kind: Any = UnixPort
     family = []
-    if listener.family != socket.AF_UNIX:
-        kind, family = TCPPort, [listener.family]
+    if door.family != socket.AF_UNIX:
+        kind, family = TCPPort, [door.family]
         if hasattr(socket, "TCP_USER_TIMEOUT"):
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, GONE_AFTER)
-    port = kind._fromListeningDescriptor(reactor, listener.fileno(), *family, factory)
+            door.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, GONE_AFTER)
+    port = kind._fromListeningDescriptor(reactor, door.fileno(), *family, factory)
+    port._preexistingSocket.close()  # which it has made of the descriptor
+    port._preexistingSocket = door
     port.startListening()
-    listener.close()  # Twisted has a descriptor of its own
     return port

@@ -6,6 +6,7 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import ExitStack, suppress
 from typing import Any
 
 Message = MutableMapping[str, Any]
@@ -156,6 +157,16 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 async def show_events(receive: Receive, send: Send) -> None:
     while (event := await receive())["type"] != "websocket.disconnect":
         await send({"type": "websocket.send", "text": repr(event)})
+
+
+async def take_all_descriptors(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "websocket.accept"})
+    with ExitStack() as taken:
+        with suppress(OSError):
+            while True:
+                taken.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+        await send({"type": "websocket.send", "text": "all are taken"})
+        await receive()
 
 
 async def empty(scope: Scope, receive: Receive, send: Send) -> None:
@@ -343,6 +354,7 @@ APPLICATIONS = {
         websocket_scope,
         report,
         echo,
+        take_all_descriptors,
         empty,
         both,
         ping,

@@ -124,6 +124,18 @@ def test_twisted_still_accepts_as_many_as_a_port_says():
     assert "numAccepts = self.numberAccepts" in inspect.getsource(TCPPort.doRead)
 
 
+def test_twisted_still_accepts_from_the_socket_that_a_port_begins_with():
+    assert "self.socket = skt" in inspect.getsource(TCPPort.startListening)
+    assert "skt = self._preexistingSocket" in inspect.getsource(TCPPort.startListening)
+    assert "self.socket" in inspect.getsource(TCPPort.doRead)
+
+
+def test_twisted_still_knows_that_a_request_is_answered_and_what_to_wait_then():
+    assert http.HTTPChannel()._handlingRequest is False
+    source = inspect.getsource(http.HTTPChannel.requestDone)
+    assert source.index("setTimeout(self._savedTimeOut)") < source.index("setLineMode(data)")
+
+
 def test_autobahn_still_has_a_queue_only_for_what_is_written_in_bits():
     source = inspect.getsource(WebSocketServerProtocol.sendData)
     assert "if chopsize and chopsize > 0:" in source

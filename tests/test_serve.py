@@ -116,10 +116,14 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Callable[[], object]:
 def test_the_limits_are_those_of_the_settings(told, settings):
     settings.WEBSOCKET_MESSAGE_BYTES = 1_000
     settings.WEBSOCKET_FRAME_BYTES = 500
+    settings.MAX_CONNECTIONS = 700
+    settings.MAX_CONNECTIONS_PER_ADDRESS = 70
     settings.DRAIN_SECONDS = 2.5
     options = told()
     assert options.websocket_max_message_size == 1_000
     assert options.websocket_max_frame_size == 500
+    assert options.max_connections == 700
+    assert options.max_connections_per_address == 70
     assert options.drain_timeout == 2.5
 
 

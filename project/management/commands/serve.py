@@ -56,5 +56,7 @@ def _limits() -> list[str]:
         *proxies,
         f"--websocket-max-message-size={settings.WEBSOCKET_MESSAGE_BYTES}",
         f"--websocket-max-frame-size={settings.WEBSOCKET_FRAME_BYTES}",
+        f"--max-connections={settings.MAX_CONNECTIONS}",
+        f"--max-connections-per-address={settings.MAX_CONNECTIONS_PER_ADDRESS}",
         f"--drain-timeout={settings.DRAIN_SECONDS}",
     ]
