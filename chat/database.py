@@ -59,11 +59,7 @@ class DatabaseThreads:
         It is not one of the pool: there, a post would wait behind pages, and after an outage for
         the pool to try again.
         """
-        own = connections[DEFAULT_DB_ALIAS]
-        options = dict(own.settings_dict["OPTIONS"])
-        options.pop("pool", None)
-        own.settings_dict = {**own.settings_dict, "OPTIONS": options}
-        self._connections.append(own)
+        self._connections.append(out_of_the_pool())
 
     def run(
         self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
@@ -104,6 +100,15 @@ class DatabaseThreads:
         for own in self._connections:
             own.inc_thread_sharing()  # its thread is gone
             own.close()
+
+
+def out_of_the_pool() -> BaseDatabaseWrapper:
+    """This thread's connection, which must not be open yet; from now on it is its own."""
+    own = connections[DEFAULT_DB_ALIAS]
+    options = dict(own.settings_dict["OPTIONS"])
+    options.pop("pool", None)
+    own.settings_dict = {**own.settings_dict, "OPTIONS": options}
+    return own
 
 
 def _run(job: Callable[[], R]) -> R:

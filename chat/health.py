@@ -100,9 +100,13 @@ def _query() -> None:
 
 
 def _compare_migrations() -> None:
-    applied = MigrationRecorder(connection).applied_migrations()
-    if missing := _missing(frozenset(applied)):
+    if missing := missing_migrations():
         raise NotReady(f"{missing} to be applied: manage.py migrate")
+
+
+def missing_migrations() -> int:
+    """How many have yet to be applied."""
+    return _missing(frozenset(MigrationRecorder(connection).applied_migrations()))
 
 
 @lru_cache(maxsize=1)
@@ -112,7 +116,7 @@ def _missing(applied: frozenset[tuple[str, str]]) -> int:
     return len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
 
 
-async def _echo() -> None:
+async def echo() -> None:
     """Send something over the channel layer until it comes back."""
     layer = get_channel_layer()
     if layer is None:  # a single worker needs none
@@ -151,7 +155,7 @@ async def _hang_up(layer: Any, listener: asyncio.Task[None]) -> None:
 _PARTS = (
     Part("database", lambda: _alone(_query)),
     Part("migrations", lambda: _alone(_compare_migrations)),
-    Part("channel_layer", _echo),
+    Part("channel_layer", echo),
 )
 PARTS = {part.name: part for part in _PARTS}
 

@@ -14,6 +14,7 @@ import pytest
 from django.db import connection
 from websockets.exceptions import InvalidStatus, WebSocketException
 
+from chat.doctor import site
 from tests.checker import findings
 from tests.client import Frame
 from tests.fake_browser import Browser, Closed, Interrupted, NetworkWire, Refused
@@ -31,6 +32,11 @@ if connection.vendor != "sqlite":
 def command(request: pytest.FixtureRequest) -> Any:
     """Each test runs on all: nobody is promised what only our own server can do."""
     return request.param
+
+
+def test_the_doctor_finds_nothing_wrong_from_outside(server):
+    found = [*site.look(f"http://127.0.0.1:{server.port}")]
+    assert [finding.verdict for finding in found] == ["ok", "ok", "ok"]
 
 
 async def test_two_people_chat(server):
