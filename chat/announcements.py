@@ -8,7 +8,8 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import Annotated, NamedTuple, Self
 
@@ -25,8 +26,10 @@ EVENT_BYTES = 256 * 1024  # in one event; a single line may be longer
 QUEUE_BYTES = 4 * 1024 * 1024  # that wait for the layer; beyond that the oldest are dropped
 TOO_LATE = 2.0  # seconds after which the check has told everybody
 RETRY = 0.5  # seconds until what the layer did not take is sent again
+RIDES_WITHIN = 0.02  # seconds that what was spent waits for something else to go with
 
 Rev = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Amount = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True, dict=True):
@@ -107,6 +110,7 @@ class Announcement(msgspec.Struct, frozen=True, array_like=True):
     batches: Sequence[Batch] = ()
     relays: Sequence[Relay] = ()
     users: Sequence[str] = ()  # whose access has changed
+    spent: Mapping[str, Amount] = {}  # of limits, by the names that `allowances` gives them
 
 
 Hint = Batch | Relay | str  # a part of an announcement; text: a user whose access has changed
@@ -128,8 +132,10 @@ class Announcer:
         worker: str,
         hear: Callable[[Announcement], None],
         epoch: Callable[[], Awaitable[str]],
+        spent: Callable[[], Mapping[str, float]] = dict,
     ) -> None:
         self._hear = hear
+        self._spent = spent  # since it was asked last
         self._layer = Layer(worker, self._receive, epoch)
         self._waiting: deque[Waiting] = deque()
         self._waiting_bytes = 0
@@ -141,6 +147,7 @@ class Announcer:
     async def __aenter__(self) -> Self:
         await self._layer.__aenter__()
         if self._layer.exists:
+            self._loop = asyncio.get_running_loop()
             self._tasks.start(self._send_forever())
         return self
 
@@ -170,6 +177,14 @@ class Announcer:
         for user_key in users:
             self._append(user_key, len(user_key))
         self._some_wait.set()
+
+    def ask_what_was_spent(self) -> None:
+        """Soon, and tell the others. From any thread."""
+        if self._layer.exists:
+            with suppress(RuntimeError):  # our loop has ended
+                self._loop.call_soon_threadsafe(
+                    self._loop.call_later, RIDES_WITHIN, self._some_wait.set
+                )
 
     def _append(self, hint: Hint, size: int) -> None:
         self._waiting.append(Waiting(hint, size, time.monotonic()))
@@ -204,10 +219,11 @@ class Announcer:
     async def _send_forever(self) -> None:
         while True:
             await self._some_wait.wait()
-            taken = self._take()
+            taken, spent = self._take(), self._spent()
             if not self._waiting:
                 self._some_wait.clear()
-            if taken and not await self._layer.send(_encode(taken)):
+            # What was spent is not said again: it is less by then.
+            if (taken or spent) and not await self._layer.send(_encode(taken, spent)):
                 self._put_back(taken)
                 await asyncio.sleep(RETRY)
 
@@ -223,13 +239,14 @@ class Announcer:
             logger.exception("Cannot show what another worker announced")
 
 
-def _encode(taken: Iterable[Waiting]) -> bytes:
+def _encode(taken: Iterable[Waiting], spent: Mapping[str, float]) -> bytes:
     hints = [waiting.hint for waiting in taken]
     return msgspec.msgpack.encode(
         Announcement(
             batches=[hint for hint in hints if isinstance(hint, Batch)],
             relays=[hint for hint in hints if isinstance(hint, Relay)],
             users=list(dict.fromkeys(hint for hint in hints if isinstance(hint, str))),
+            spent=spent,
         )
     )
 

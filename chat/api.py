@@ -10,14 +10,12 @@ those of the requests either.
 
 from collections.abc import Callable, Sequence
 from functools import wraps
-from threading import Lock
 from typing import Annotated, Any, Literal, cast
 from uuid import UUID
 
 import msgspec
 from django.apps import apps
 from django.contrib.auth import authenticate
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import (
     Http404,
     HttpRequest,
@@ -35,7 +33,17 @@ from ninja.errors import HttpError, ValidationError
 from ninja.parser import Parser
 from pydantic import AfterValidator, BaseModel, Field, create_model
 
-from . import authentication, conf, frames, leases, messaging, rooms, serializers
+from . import (
+    allowances,
+    authentication,
+    conf,
+    frames,
+    leases,
+    limits,
+    messaging,
+    rooms,
+    serializers,
+)
 from .callers import Bearer, Request, Session, refuse_banned
 from .errors import (
     BadFrame,
@@ -54,7 +62,6 @@ from .errors import (
     UnsupportedMethod,
     UnsupportedType,
 )
-from .limits import PostLimit
 from .refusals import refusals, refuse
 from .rooms import Seat, display_name, username
 
@@ -286,7 +293,7 @@ def create_room(request: Request, new: NewRoom) -> HttpResponse:
     Asked twice, there are two: look at `GET /api/rooms` before you ask again.
     """
     user = request.auth.user
-    _check_rate(user)
+    _check_rate(request)
     members = [rooms.user_named(name) for name in dict.fromkeys(new.members)]
     room = rooms.create(user, new.name, kind=new.kind, members=members)
     return _json(_rooms([rooms.seat(user.pk, room.pk)])[0], 201)
@@ -302,7 +309,7 @@ def create_room(request: Request, new: NewRoom) -> HttpResponse:
 def open_direct(request: Request, peer: Peer) -> HttpResponse:
     """The direct room with somebody; there is only one, however often you ask."""
     user = request.auth.user
-    _check_rate(user)
+    _check_rate(request)
     room = rooms.open_direct(user, rooms.user_named(peer.to))
     return _json(_rooms([rooms.seat(user.pk, room.pk)])[0])
 
@@ -351,7 +358,7 @@ def post_message(request: Request, room: RoomId, new: NewMessage) -> HttpRespons
     """
     draft = messaging.Draft(request.auth.user, room, new.id, new.body)
     try:
-        _check_rate(draft.sender)
+        _check_rate(request)
     except RateLimited:
         if messaging.find(draft) is None:
             raise
@@ -361,15 +368,9 @@ def post_message(request: Request, room: RoomId, new: NewMessage) -> HttpRespons
     return _json(serializers.posted_frame(outcome.message, None), 201 if outcome.new else 200)
 
 
-post_limit = PostLimit()  # of all requests to this process; connections are counted by their worker
-_counting = Lock()
-
-
-def _check_rate(user: AbstractBaseUser) -> None:
-    with _counting:
-        seconds = post_limit.take(str(user.pk))
-    if seconds:
-        raise RateLimited(retry_after_ms=int(seconds * 1_000) + 1)
+def _check_rate(request: Request) -> None:
+    visitor = allowances.visitor(request, request.auth.user)
+    limits.of(request).insist(*allowances.posts(visitor))
 
 
 # Around all of them

@@ -27,6 +27,11 @@ def post_rate() -> float:
     return float(getattr(settings, "CHAT_POST_RATE", 10))
 
 
+def post_burst() -> float:
+    """Posts of a user that may come at once, after a while without any."""
+    return max(1.0, post_rate() * BURST_SECONDS) if post_rate() else 0.0
+
+
 def people_per_address() -> int:
     """How many share an address at most: its limits are those of a user times this; 0: none."""
     return index(getattr(settings, "CHAT_PEOPLE_PER_ADDRESS", 10))

@@ -208,6 +208,7 @@ class FrameSocket(Socket):
                     message_bytes=conf.MESSAGE_BYTES,
                     body_chars=conf.BODY_CHARS,
                     post_rate=conf.post_rate(),
+                    post_burst=conf.post_burst(),
                     connections=conf.CONNECTIONS,
                 ),
                 rooms=[Raw(line) for line in lines[:fitting]],

@@ -207,6 +207,7 @@ class Limits(Struct, frozen=True):
     message_bytes: int
     body_chars: int
     post_rate: float
+    post_burst: float
     connections: int
 
 

@@ -1,9 +1,14 @@
 """How much of something is too much: buckets and counters, in this process."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from threading import Lock
+from typing import Any, NamedTuple
 
-from . import conf
+from django.http import HttpRequest
+
+from .errors import RateLimited
 
 
 class TokenBucket:
@@ -19,11 +24,15 @@ class TokenBucket:
         self._clock = clock
         self._filled_at = clock()
 
-    def take(self) -> float:
+    def wait(self) -> float:
         """0 if one may pass now, otherwise the seconds until one may."""
         self._fill()
-        if self._tokens < 1:
-            return (1 - self._tokens) / self._rate
+        return max(0.0, (1 - self._tokens) / self._rate)
+
+    def take(self) -> float:
+        """Let one pass, unless it has to `wait`."""
+        if seconds := self.wait():
+            return seconds
         self._tokens -= 1
         return 0
 
@@ -32,6 +41,11 @@ class TokenBucket:
         self._fill()
         self._tokens -= cost
         return max(0.0, -self._tokens / self._rate)
+
+    def lose(self, cost: float) -> None:
+        """Count what has passed elsewhere; more than a burst is never owed, whatever is said."""
+        self._fill()
+        self._tokens = max(-self._burst, self._tokens - cost)
 
     @property
     def is_full(self) -> bool:
@@ -45,23 +59,123 @@ class TokenBucket:
         self._filled_at = now
 
 
-class PostLimit:
-    """A bucket per user, over all of a user's sockets on this worker, kept while it is not full."""
+class Allowance(NamedTuple):
+    """How much of something is allowed: `rate` a second on average, `burst` at once."""
 
-    FORGET_ABOVE = 10_000  # buckets
+    name: str
+    rate: float
+    burst: float
 
-    def __init__(self) -> None:
-        self._buckets: dict[str, TokenBucket] = {}
 
-    def take(self, user_key: str) -> float:
-        """0 if this user may post now, otherwise the seconds until they may."""
-        if not (rate := conf.post_rate()):
-            return 0
-        if user_key not in self._buckets:
-            if len(self._buckets) > self.FORGET_ABOVE:
-                self._buckets = {k: b for k, b in self._buckets.items() if not b.is_full}
-            self._buckets[user_key] = TokenBucket(rate, max(1.0, rate * conf.BURST_SECONDS))
-        return self._buckets[user_key].take()
+class Share(NamedTuple):
+    """Whose bucket of an allowance: a user's, an address's."""
+
+    allowance: Allowance
+    owner: str
+
+
+class Limits:
+    """The buckets of all who took something of late. May be used from any thread.
+
+    Workers tell each other what was taken, so that nobody gets more by coming to several of them:
+    `news` go out, `lose` counts what came. They are hints: nobody waits for them, and without them
+    each worker counts for itself.
+    """
+
+    MOST = 10_000  # buckets of one allowance: whoever has many addresses could fill our memory
+    NEWS = 1_000  # shares that the others have not been told of yet
+
+    def __init__(
+        self,
+        on_news: Callable[[], object] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._on_news = on_news  # called when there are some again; None: nobody listens
+        self._clock = clock
+        self._buckets: dict[Allowance, dict[str, TokenBucket]] = {}
+        self._news: dict[Share, float] = {}
+        self._lock = Lock()
+
+    def wait(self, *shares: Share) -> float:
+        """0 if something is left of each, otherwise the seconds until it is."""
+        with self._lock:
+            return self._wait(shares)
+
+    def take(self, *shares: Share) -> float:
+        """Take one of each, unless there is one to `wait` for; then none."""
+        with self._lock:
+            if seconds := self._wait(shares):
+                return seconds
+            is_news = self._spend(shares)
+        self._tell(is_news)
+        return 0
+
+    def insist(self, *shares: Share, detail: str = "", at_least: float = 0.0) -> None:
+        """Take one of each; RateLimited if there is something to wait for, `at_least` so long."""
+        if seconds := self.take(*shares):
+            raise RateLimited(detail, retry_after_ms=int(max(seconds, at_least) * 1_000) + 1)
+
+    def spend(self, *shares: Share) -> None:
+        """Count one of each that nothing can hold up any more."""
+        with self._lock:
+            is_news = self._spend(shares)
+        self._tell(is_news)
+
+    def owe(self, cost: float, *shares: Share) -> float:
+        """Let something through, which the others are not told; the seconds until it is paid."""
+        with self._lock:
+            return max((self._bucket(share).owe(cost) for share in shares), default=0.0)
+
+    def lose(self, share: Share, cost: float) -> None:
+        """Count what was taken elsewhere."""
+        with self._lock:
+            self._bucket(share).lose(cost)
+
+    def news(self) -> dict[Share, float]:
+        """What was taken since the last time; each is told once."""
+        with self._lock:
+            news, self._news = self._news, {}
+        return news
+
+    def _wait(self, shares: Sequence[Share]) -> float:
+        waits = (self._buckets.get(share.allowance, {}).get(share.owner) for share in shares)
+        return max((bucket.wait() for bucket in waits if bucket), default=0.0)
+
+    def _spend(self, shares: Sequence[Share]) -> bool:
+        """Whether there are news again."""
+        before = len(self._news)
+        for share in shares:
+            self._bucket(share).lose(1)
+            if self._on_news and (share in self._news or len(self._news) < self.NEWS):
+                self._news[share] = self._news.get(share, 0) + 1
+        return not before and bool(self._news)
+
+    def _tell(self, is_news: bool) -> None:
+        if is_news and self._on_news:
+            self._on_news()
+
+    def _bucket(self, share: Share) -> TokenBucket:
+        (_, rate, burst), owner = share
+        buckets = self._buckets.setdefault(share.allowance, {})
+        if (bucket := buckets.get(owner)) is None:
+            if len(buckets) >= self.MOST:
+                buckets = self._buckets[share.allowance] = self._worth_keeping(buckets)
+            bucket = buckets[owner] = TokenBucket(rate, burst, self._clock)
+        return bucket
+
+    def _worth_keeping(self, buckets: Mapping[str, TokenBucket]) -> dict[str, TokenBucket]:
+        """Those that are not full; of too many the latest, so that nobody pays for each new one."""
+        kept = {owner: bucket for owner, bucket in buckets.items() if not bucket.is_full}
+        return dict(islice(kept.items(), max(0, len(kept) - self.MOST * 3 // 4), None))
+
+
+HERE = Limits()  # of requests that no worker of ours takes: another server's, or a test's
+
+
+def of(request: HttpRequest) -> Limits:
+    """Those of the worker that a request came to, which its connections share."""
+    worker: Any = getattr(request, "scope", {}).get("worker")
+    return worker.limits if worker else HERE
 
 
 class Strikes:

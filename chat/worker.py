@@ -14,14 +14,15 @@ from typing import Any, Self
 
 from django.contrib.auth.base_user import AbstractBaseUser
 
-from . import authentication, conf, messaging, rooms
+from . import allowances, authentication, conf, messaging, rooms
+from .allowances import Visitor
 from .announcements import Announcement, Announcer
 from .authentication import Claim, Credentials, Identity
 from .close_codes import CloseCode
 from .cursors import Cursors
 from .errors import Banned, ChatError, NotLoggedIn, RateLimited, Restarting, Unavailable
 from .journal import Journal
-from .limits import PostLimit
+from .limits import Limits
 from .messaging import Draft, Posted
 from .models import Room, opaque_id
 from .presence import Presence
@@ -50,13 +51,13 @@ class Worker:
 
     def __init__(self) -> None:
         key = opaque_id()
-        self._announcer = Announcer(key, self._hear, self._epoch)
+        self._announcer = Announcer(key, self._hear, self._epoch, self._spent)
+        self.limits = Limits(self._announcer.ask_what_was_spent)
         self.switchboard = Switchboard(self._announcer)
         self.watch = Watch(self.switchboard)
         self.journal = Journal(self.switchboard.publish)
         self.cursors = Cursors(self.journal, self.switchboard)
         self.presence = Presence(key, self.journal, self.switchboard)
-        self._post_limit = PostLimit()
         self._tasks = Tasks()
         self._admissions: Questions[Credentials, Admission] = Questions(
             lambda shown: self.switchboard.read(_admit, shown), self._tasks
@@ -141,8 +142,8 @@ class Worker:
 
     def check_rate(self, user: AbstractBaseUser) -> None:
         """RateLimited if the user has asked for too many changes of late."""
-        if seconds := self._post_limit.take(str(user.pk)):
-            raise RateLimited(retry_after_ms=int(max(seconds, SHORTEST_WAIT) * 1_000) + 1)
+        visitor = Visitor(str(user.pk), None)
+        self.limits.insist(*allowances.posts(visitor), at_least=SHORTEST_WAIT)
 
     async def open_direct(self, user: AbstractBaseUser, name: str) -> Seat:
         """The user's seat in the direct room with somebody; the user's sockets have it by then."""
@@ -183,6 +184,12 @@ class Worker:
         self.switchboard.hear(announcement)
         for user_key in announcement.users:
             self.watch.refresh_soon(user_key)
+        for name, amount in announcement.spent.items():
+            if share := allowances.share(name):
+                self.limits.lose(share, amount)
+
+    def _spent(self) -> dict[str, float]:
+        return {allowances.name(share): amount for share, amount in self.limits.news().items()}
 
 
 def _admit(shown: Sequence[Credentials]) -> list[Admission | ChatError]:

@@ -17,9 +17,9 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import connection, transaction
 from django.test import TransactionTestCase
 
-from chat import api, authentication, rooms, watch
+from chat import authentication, limits, rooms, watch
 from chat.consumers import ChatConsumer
-from chat.limits import PostLimit
+from chat.limits import Limits
 from chat.models import Room
 from chat.worker import Worker
 from tests import databases
@@ -108,8 +108,8 @@ def quick_passwords(settings: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def rested(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody has posted over HTTP yet: users of other tests have the same keys."""
-    monkeypatch.setattr(api, "post_limit", PostLimit())
+    """Nobody has asked for anything over HTTP yet: users of other tests have the same keys."""
+    monkeypatch.setattr(limits, "HERE", Limits())
 
 
 def user(name: str) -> Any:

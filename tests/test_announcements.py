@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from typing import Any
@@ -211,6 +211,49 @@ async def test_what_one_says_the_others_hear_and_itself_does_not(either_layer):
         assert ears.announcements == [Announcement([batch(0, 2)], [Relay("room", RECEIPT)], ["17"])]
         await asyncio.sleep(0.3)
         assert not own.announcements
+
+
+async def test_what_was_spent_goes_with_what_else_is_said_or_soon_alone(either_layer):
+    spent, ears = {"post:17": 2.0}, Ears()
+
+    def take() -> dict[str, float]:
+        taken = dict(spent)
+        spent.clear()
+        return taken
+
+    async def epoch() -> str:
+        return EPOCH
+
+    async with (
+        Announcer("one", Ears().announcements.append, epoch, take) as one,
+        announcer("two", ears) as two,
+    ):
+        await heard(one, two)
+        one.announce(users=["17"])
+        await until(lambda: ears.announcements)
+        assert ears.announcements == [Announcement([], [], ["17"], {"post:17": 2.0})]
+        spent["post:17"] = 1.0
+        await asyncio.to_thread(one.ask_what_was_spent)
+        await until(lambda: len(ears.announcements) > 1)
+        assert ears.announcements[1] == Announcement([], [], [], {"post:17": 1.0})
+
+
+@pytest.mark.parametrize("amount", [0, -1, float("nan"), float("inf"), 1e300, "1", True, None])
+def test_what_nobody_can_have_spent_is_refused(amount):
+    with pytest.raises(msgspec.ValidationError):
+        announcements._decode(msgspec.msgpack.encode([[], [], [], {"post:17": amount}]))
+
+
+def test_workers_of_the_release_before_understand_us_and_we_them():
+    class Before(msgspec.Struct, frozen=True, array_like=True):
+        batches: Sequence[Batch] = ()
+        relays: Sequence[Relay] = ()
+        users: Sequence[str] = ()
+
+    ours = msgspec.msgpack.encode(Announcement(users=["17"], spent={"post:17": 1.0}))
+    assert msgspec.msgpack.decode(ours, type=Before).users == ["17"]
+    theirs = msgspec.msgpack.encode(Before(users=["17"]))
+    assert announcements._decode(theirs) == Announcement([], [], ["17"], {})
 
 
 async def test_who_serves_another_database_is_not_heard(either_layer):

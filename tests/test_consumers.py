@@ -58,6 +58,7 @@ async def test_welcome_comes_first_and_tells_who_where_and_how_much(
         "message_bytes": 65536,
         "body_chars": 4000,
         "post_rate": 0,
+        "post_burst": 0,
         "connections": 50,
     }
 

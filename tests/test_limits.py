@@ -1,12 +1,17 @@
 """How much of something is too much."""
 
-from functools import partial
 from types import SimpleNamespace
 
 import pytest
 
-from chat import limits
-from chat.limits import PostLimit, Strikes, TokenBucket
+from chat import allowances, conf
+from chat import limits as module
+from chat.allowances import Visitor
+from chat.errors import RateLimited
+from chat.limits import Allowance, Limits, Share, Strikes, TokenBucket
+from tests.conversation import at_once
+from tests.failures import until
+from tests.fake_browser import browser
 
 
 class Clock:
@@ -24,15 +29,14 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(limits, "TokenBucket", partial(TokenBucket, clock=clock))
-    monkeypatch.setattr(limits, "time", SimpleNamespace(monotonic=clock))
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=clock))
     return clock
 
 
 def takes(bucket, *args):
     """How many pass until one has to wait."""
     passed = 0
-    while bucket.take(*args) == 0:
+    while passed < 1_000 and bucket.take(*args) == 0:
         passed += 1
     return passed
 
@@ -93,52 +97,270 @@ def test_a_bucket_is_full_again_after_a_while(clock):
     assert bucket.is_full
 
 
-# Posts
+def test_what_passed_elsewhere_counts_here(clock):
+    bucket = TokenBucket(10, 5, clock)
+    bucket.lose(3)
+    assert takes(bucket) == 2
 
 
-def test_a_user_may_post_five_seconds_worth_at_once(clock, settings):
-    settings.CHAT_POST_RATE = 10
-    limit = PostLimit()
-    assert takes(limit, "alice") == 50
-    assert limit.take("alice") == pytest.approx(0.1)
-    clock.pass_(1)
-    assert takes(limit, "alice") == 10
+def test_who_got_too_much_elsewhere_pays_for_it_here(clock):
+    bucket = TokenBucket(10, 5, clock)
+    bucket.lose(7)
+    assert bucket.wait() == pytest.approx(0.3)
 
 
-def test_one_user_does_not_use_up_what_another_may_post(clock, settings):
-    settings.CHAT_POST_RATE = 1
-    limit = PostLimit()
-    takes(limit, "alice")
-    assert limit.take("bob") == 0
+def test_whatever_is_said_of_elsewhere_nobody_owes_more_than_a_burst(clock):
+    bucket = TokenBucket(10, 5, clock)
+    for _ in range(3):
+        bucket.lose(1e300)
+    clock.pass_(0.6)
+    assert bucket.take() == 0
 
 
-def test_a_rate_of_zero_is_no_limit(clock, settings):
+# Shares of allowances
+
+POSTS = Allowance("post", 10, 50)
+OFFICE = Allowance("post by address", 20, 80)
+ALICE, BOB = Share(POSTS, "alice"), Share(POSTS, "bob")
+DESK = Share(OFFICE, "192.0.2.1")
+
+
+@pytest.fixture
+def limits(clock):
+    return Limits(clock=clock)
+
+
+def test_what_one_takes_another_still_has(limits):
+    assert takes(limits, ALICE) == 50
+    assert takes(limits, BOB) == 50
+
+
+def test_people_at_one_address_share_what_it_has(limits):
+    assert takes(limits, ALICE, DESK) == 50
+    assert takes(limits, BOB, DESK) == 30
+
+
+def test_who_is_refused_by_one_bucket_takes_nothing_from_the_other(limits):
+    takes(limits, ALICE)
+    assert takes(limits, ALICE, DESK) == 0
+    assert takes(limits, DESK) == 80
+
+
+def test_to_look_costs_nothing(limits):
+    assert all(limits.wait(ALICE) == 0 for _ in range(100))
+    assert takes(limits, ALICE) == 50
+    assert limits.wait(ALICE) == limits.wait(BOB, ALICE) == pytest.approx(0.1)
+
+
+def test_who_is_refused_is_told_for_how_long(limits, clock):
+    takes(limits, ALICE)
+    with pytest.raises(RateLimited) as limited:
+        limits.insist(ALICE)
+    assert limited.value.retry_after_ms == 101
+    with pytest.raises(RateLimited) as limited:
+        limits.insist(ALICE, at_least=0.5)
+    assert limited.value.retry_after_ms == 501
+    clock.pass_(0.101)
+    limits.insist(ALICE)
+
+
+def test_who_owes_anywhere_waits_until_it_is_paid_everywhere(limits):
+    assert limits.owe(50, ALICE, DESK) == 0
+    assert limits.owe(50, BOB, DESK) == 1
+    assert limits.owe(50) == 0
+
+
+def test_where_nothing_is_limited_everybody_passes(limits):
+    assert all(limits.take() == 0 for _ in range(1_000))
+
+
+def test_threads_do_not_get_more_out_of_a_bucket(limits):
+    once = Share(Allowance("once", 0.001, 1), "alice")
+    waits = []
+
+    def take():
+        waits.append(limits.take(once))
+
+    at_once(*[take] * 16)
+    assert waits.count(0) == 1
+
+
+def test_buckets_that_are_full_again_are_forgotten_first(limits, clock, monkeypatch):
+    monkeypatch.setattr(Limits, "MOST", 8)
+    takes(limits, ALICE)
+    for n in range(100):
+        limits.take(Share(POSTS, f"guest{n}"))
+        clock.pass_(0.2)
+        takes(limits, ALICE)
+    assert limits.wait(ALICE) > 0
+
+
+def test_however_many_come_they_do_not_fill_the_memory(limits, monkeypatch):
+    monkeypatch.setattr(Limits, "MOST", 8)
+    for n in range(1_000):
+        limits.take(Share(POSTS, f"guest{n}"))
+        assert len(limits._buckets[POSTS]) <= 8
+    assert limits._buckets[POSTS].keys() >= {"guest999", "guest994"}
+
+
+def test_who_floods_one_allowance_pushes_nobody_out_of_another(limits, monkeypatch):
+    monkeypatch.setattr(Limits, "MOST", 8)
+    takes(limits, ALICE)
+    for n in range(100):
+        limits.take(Share(OFFICE, f"192.0.2.{n}"))
+    assert limits.wait(ALICE) > 0
+
+
+# What workers tell each other
+
+
+def test_what_was_taken_is_news_once(clock):
+    calls = []
+    limits = Limits(lambda: calls.append(1), clock)
+    limits.take(ALICE, DESK)
+    limits.take(ALICE, DESK)
+    limits.spend(BOB)
+    assert len(calls) == 1
+    assert limits.news() == {ALICE: 2, DESK: 2, BOB: 1}
+    assert limits.news() == {}
+    limits.take(BOB)
+    assert len(calls) == 2
+
+
+def test_what_was_refused_or_merely_said_or_heard_is_no_news(clock):
+    limits = Limits(lambda: None, clock)
+    takes(limits, ALICE)
+    limits.news()
+    limits.take(ALICE)
+    limits.owe(10, BOB)
+    limits.lose(DESK, 3)
+    assert limits.news() == {}
+
+
+def test_news_that_nobody_takes_do_not_pile_up(clock, monkeypatch):
+    monkeypatch.setattr(Limits, "NEWS", 8)
+    limits = Limits(lambda: None, clock)
+    for n in range(100):
+        limits.take(Share(POSTS, f"guest{n}"))
+    limits.take(Share(POSTS, "guest0"))
+    assert len(news := limits.news()) == 8
+    assert news[Share(POSTS, "guest0")] == 2
+
+
+def test_two_that_tell_each_other_allow_one_burst(clock):
+    one, two = (Limits(lambda: None, clock) for _ in range(2))
+    passed = 0
+    while not all([one.wait(ALICE), two.wait(ALICE)]):
+        for here, there in ((one, two), (two, one)):
+            passed += here.take(ALICE) == 0
+            for share, amount in here.news().items():
+                there.lose(share, amount)
+    assert passed == 50
+
+
+# Who has how much
+
+
+def someone(user="17", address="192.0.2.1"):
+    return Visitor(user, address)
+
+
+def burst(shares):
+    return {share.allowance.name: share.allowance.burst for share in shares}
+
+
+def test_an_address_has_the_allowances_of_its_people(settings):
+    settings.CHAT_POST_RATE, settings.CHAT_PEOPLE_PER_ADDRESS = 10, 3
+    assert burst(allowances.posts(someone())) == {"post": 50, "post by address": 150}
+    assert burst(allowances.posts(someone(address=None))) == {"post": 50}
+    assert burst(allowances.requests(someone(user=None))) == {"request by address": 1_500}
+    settings.CHAT_PEOPLE_PER_ADDRESS = 0
+    assert burst(allowances.posts(someone())) == {"post": 50}
+    assert allowances.sign_ups(someone()) == []
+
+
+def test_a_rate_of_zero_limits_no_program_but_who_logs_in(settings):
     settings.CHAT_POST_RATE = 0
-    limit = PostLimit()
-    assert all(limit.take("alice") == 0 for _ in range(1_000))
+    for shares in (allowances.posts, allowances.requests, allowances.lines):
+        assert shares(someone()) == []
+    assert allowances.arrivals(someone())
+    assert allowances.wrong_passwords("alice", someone())
 
 
-def test_a_very_low_rate_lets_one_through(clock, settings):
+def test_a_very_low_rate_lets_one_through(settings):
     settings.CHAT_POST_RATE = 0.01
-    limit = PostLimit()
-    assert limit.take("alice") == 0
-    assert limit.take("alice") == pytest.approx(100)
+    assert burst(allowances.posts(someone()))["post"] == 1
 
 
-def test_only_full_buckets_are_forgotten(clock, settings, monkeypatch):
-    settings.CHAT_POST_RATE = 1
-    monkeypatch.setattr(PostLimit, "FORGET_ABOVE", 3)
-    limit = PostLimit()
-    for n in range(100):
-        limit.take(f"guest{n}")
-        clock.pass_(5)
-    takes(limit, "alice")
-    for n in range(100):
-        limit.take(f"visitor{n}")
-    assert limit.take("alice") > 0
-    clock.pass_(5)
-    limit.take("bob")
-    assert len(limit._buckets) == 1
+@pytest.mark.parametrize("name", ["ALICE", " alice ", "\uff41lice"])
+def test_a_name_is_the_same_however_it_is_written(name):
+    shares = allowances.wrong_passwords(name, someone(user=None))
+    assert shares == allowances.wrong_passwords("alice", someone(user=None))
+    assert shares != allowances.wrong_passwords("bob", someone(user=None))
+
+
+@pytest.mark.parametrize("name", ["", "\ud800", "\0", "x" * 10_000, "a:b"])
+def test_whatever_is_given_as_a_name_can_be_counted_and_told(name):
+    for share in allowances.wrong_passwords(name, someone(user=None)):
+        told = allowances.name(share)
+        assert allowances.share(told) == share
+        assert len(told.encode()) < 100
+
+
+@pytest.mark.parametrize("told", ["", ":", "post", "unheard of:17", "17:post"])
+def test_what_another_worker_may_mean_by_it_we_need_not_know(told):
+    found = allowances.share(told)
+    assert found is None or found.owner == ""
+
+
+# Over two workers
+
+
+async def test_who_posts_over_two_workers_gets_one_allowance(
+    application, elsewhere, worker, other_worker, tokens, alice, kitchen, settings
+):
+    settings.CHAT_POST_RATE = 0.01  # one at once, then one every hundred seconds
+    async with (
+        browser(application, tokens["alice"]) as here,
+        browser(elsewhere, tokens["alice"]) as there,
+        browser(elsewhere, tokens["bob"]) as bob,
+    ):
+        await heard(worker, other_worker)
+        assert (await here.post("one", room=kitchen.pk))["type"] == "posted"
+        await until(lambda: other_worker.limits.wait(*posts_of(alice)))
+        refused = await there.post("two", room=kitchen.pk)
+        assert (refused["code"], refused["retry_after_ms"] > 50_000) == ("rate_limited", True)
+        assert (await bob.post("three", room=kitchen.pk))["type"] == "posted"
+
+
+async def test_who_comes_back_has_no_more_than_before(application, tokens, kitchen, settings):
+    settings.CHAT_POST_RATE = 0.01
+    async with browser(application, tokens["alice"]) as page:
+        assert (await page.post("one", room=kitchen.pk))["type"] == "posted"
+    for _ in range(3):
+        async with browser(application, tokens["alice"]) as page:
+            assert (await page.post("two", room=kitchen.pk))["code"] == "rate_limited"
+
+
+async def test_whatever_is_said_of_somebody_they_may_post_again_after_a_burst(
+    worker, other_worker, alice, settings
+):
+    settings.CHAT_POST_RATE = 10
+    lies = {f"post:{alice.pk}": 1e9, "unheard of:17": 1.0, "": 1.0}
+    await heard(worker, other_worker)
+    worker._announcer._spent = lambda: lies
+    worker._announcer.ask_what_was_spent()
+    await until(lambda: other_worker.limits.wait(*posts_of(alice)))
+    assert other_worker.limits.wait(*posts_of(alice)) <= conf.BURST_SECONDS + 0.1
+
+
+def posts_of(user):
+    return allowances.posts(Visitor(str(user.pk), None))
+
+
+async def heard(*workers):
+    """Wait until the channel layer carries what these say."""
+    await until(lambda: all(worker._announcer.is_heard for worker in workers))
 
 
 # Strikes
