@@ -18,6 +18,8 @@ BACKLOG = 4096
 @dataclass(frozen=True)
 class Listener:
     socket: socket.socket
+    path: str = ""  # of the file that was made for it
+    inode: int = 0
 
     @classmethod
     def on_port(cls, host: str, port: int) -> Self:
@@ -44,12 +46,13 @@ class Listener:
             # A proxy is another user; the directory says who may come.
             os.chmod(made, 0o666)  # noqa: S103
             listener.listen(BACKLOG)
+            inode = os.stat(made).st_ino
             os.rename(made, path)  # at no moment is there none
         except OSError as error:
             with suppress(OSError):
                 os.unlink(made)
             sys.exit(f"Cannot listen on {path}: {error.strerror or error}.")
-        return cls(listener)
+        return cls(listener, path, inode)
 
     @classmethod
     def inherited(cls, descriptor: int) -> Self:
@@ -61,6 +64,12 @@ class Listener:
         except (OSError, ValueError, OverflowError) as error:
             sys.exit(f"Descriptor {descriptor} is no socket: {getattr(error, 'strerror', error)}.")
         return cls(listener)
+
+    def hide(self) -> None:
+        """Remove the file, unless it is a successor's by now: nobody else connects."""
+        with suppress(OSError):
+            if self.path and os.stat(self.path).st_ino == self.inode:
+                os.unlink(self.path)
 
     @property
     def host(self) -> str:

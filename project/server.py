@@ -195,6 +195,8 @@ class Server(server.Server):  # type: ignore[misc]
     async def _drain(self) -> None:
         """Accept nobody, let the application do what it has to, see everybody off, and stop."""
         notify(STOPPING)
+        for listener in self._listeners:
+            listener.hide()  # or a proxy would still connect, and send what nobody reads
         for port in self._ports:
             port.numberAccepts = BACKLOG
             port.doRead()  # whoever waits in the queue: unless a successor shares it, it is lost

@@ -31,3 +31,15 @@ def test_a_socket_that_we_are_given_tells_its_host(tmp_path):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "socket"))
         assert Listener(listener).host == ""
+
+
+def test_who_ends_leaves_no_file_behind_but_that_of_a_successor(tmp_path):
+    path = tmp_path / "socket"
+    first = Listener.on_file(str(path))
+    second = Listener.on_file(str(path))
+    with first.socket, second.socket:
+        first.hide()
+        assert path.exists()
+        second.hide()
+        assert not path.exists()
+        second.hide()

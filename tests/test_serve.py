@@ -74,6 +74,9 @@ def test_it_serves_on_a_unix_socket(start, tmp_path):
         return connection
 
     assert healthz(connect, process) == b"ok"
+    process.terminate()
+    assert process.wait(PATIENCE) == 0
+    assert not (tmp_path / "socket").exists()  # or a proxy would believe that somebody is there
 
 
 def test_it_serves_on_a_descriptor(tmp_path):
