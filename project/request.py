@@ -1,13 +1,40 @@
 """Daphne's HTTP request, with limits: also the handshake of a WebSocket begins as one."""
 
+from tempfile import SpooledTemporaryFile
 from typing import Any
 
 from daphne import http_protocol
+
+from .places import Places
 
 REFUSAL = b"HTTP/1.1 %s\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 # Headers that Daphne decodes as ASCII, and fails if they are not.
 ASCII = (b"Daphne-Root-Path", b"Sec-WebSocket-Protocol")
+
+
+IN_MEMORY = 100_000  # bytes of a body
+
+
+class Body(SpooledTemporaryFile[bytes]):
+    """Of a request. A large one is a file, which takes a place as connections do."""
+
+    def __init__(self, places: Places) -> None:
+        super().__init__(max_size=IN_MEMORY)
+        self._places = places
+        self.is_file = False
+
+    def rollover(self) -> None:
+        if not self.is_file:
+            self.is_file = True
+            self._places.take(None)
+        super().rollover()
+
+    def close(self) -> None:
+        if self.is_file:
+            self.is_file = False
+            self._places.give_back(None)
+        super().close()
 
 
 class Request(http_protocol.WebRequest):  # type: ignore[misc]
@@ -18,7 +45,7 @@ class Request(http_protocol.WebRequest):  # type: ignore[misc]
         self.is_refused = False
 
     def gotLength(self, length: int | None) -> None:
-        super().gotLength(length)
+        self.content = Body(self.server.places)  # Twisted would make a file of each without length
         self._weigh(length or 0)
 
     def handleContentChunk(self, data: bytes) -> None:
@@ -29,8 +56,15 @@ class Request(http_protocol.WebRequest):  # type: ignore[misc]
 
     def _weigh(self, size: int) -> None:
         """Refuse a body that would fill the disk before the application hears of it."""
-        if size > self.server.http_max_body and not self.is_refused:
+        if self.is_refused:
+            return
+        if size > self.server.http_max_body:
             self._refuse(b"413 Content Too Large")
+        elif self._needs_file(size) and (status := self.server.places.refusal(None)):
+            self._refuse(status)
+
+    def _needs_file(self, size: int) -> bool:
+        return size > IN_MEMORY and not self.content.is_file
 
     def _refuse(self, status: bytes) -> None:
         self.is_refused = True

@@ -75,7 +75,7 @@ class Server(server.Server):  # type: ignore[misc]
         self._announce_ready = ready_callable
         self._handles_signals = signal_handlers
         self._listeners = listeners
-        self._places = places or Places()
+        self.places = places or Places()
         self.endpoints: list[str] = [] if listeners else self.endpoints
         self._ports: list[Any] = []
         self._proxies = proxies
@@ -106,7 +106,7 @@ class Server(server.Server):  # type: ignore[misc]
 
         self.http_factory.buildProtocol = build_protocol
         for listener in self._listeners:
-            door = Door(listener.socket, self._places)
+            door = Door(listener.socket, self.places)
             self.listen_success(port_on(door, reactor, self.http_factory))
         if self._handles_signals and threading.current_thread() is threading.main_thread():
             self._handle_signals()

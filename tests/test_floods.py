@@ -18,6 +18,7 @@ import resource
 from project import channel, server
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, {DESCRIPTORS}))
 channel.Channel.speaks_within = channel.Channel.asks_within = 2
+channel.Channel.tells_within = 4
 server.CommandLine.entrypoint()
 """
 
@@ -38,14 +39,14 @@ def descriptors(running: Running) -> int:
 
 async def flood(running: Running, count: int) -> list[bytes]:
     """What each of so many is told, once its connection has ended."""
-    crowd = await asyncio.gather(*(come(running, bool(number % 2)) for number in range(count)))
+    says = (b"", HALF_A_HANDSHAKE)
+    crowd = await asyncio.gather(*(come(running, says[number % 2]) for number in range(count)))
     return await asyncio.gather(*(heard(reader, writer) for reader, writer in crowd))
 
 
-async def come(running: Running, speaks: bool) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def come(running: Running, says: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
-    if speaks:
-        writer.write(HALF_A_HANDSHAKE)
+    writer.write(says)
     return reader, writer
 
 
@@ -74,6 +75,18 @@ async def test_a_flood_shuts_nobody_out_for_long_and_nobody_who_is_in(limited):
             await asyncio.sleep(0.05)
         assert limited.http({})["scheme"] == "http"
     assert limited.log.read_text().count("MAX_CONNECTIONS") == 1
+
+
+async def test_large_bodies_leave_descriptors_to_others(limited):
+    """Each takes two: its connection, and a file."""
+    head = b"POST /body_size HTTP/1.1\r\nHost: localhost\r\nContent-Length: 200001\r\n\r\n"
+    async with asyncio.timeout(PATIENCE), limited.connect("/echo") as ws:
+        crowd = [await come(limited, head + b"x" * 200_000) for _ in range(PLACES - 1)]
+        told = [await heard(reader, writer) for reader, writer in crowd]
+        assert descriptors(limited) < DESCRIPTORS
+        assert {answer[:13] for answer in told} == {b"HTTP/1.1 503 ", b"HTTP/1.1 408 "}
+        await ws.send("hello")
+        assert (await hear_event(ws))["text"] == "hello"
 
 
 async def test_who_comes_when_there_are_no_descriptors_at_all_is_served_later(limited):
