@@ -22,6 +22,7 @@ from pathlib import Path
 from time import monotonic
 from typing import NamedTuple
 
+from . import tallies
 from .listener import Listener
 from .notices import READY, STOPPING, notices, notify, reloading
 from .process import ROOT, Worker, say, why
@@ -268,7 +269,8 @@ def main() -> int:
         return restart(options.port)
     if options.workers < 1:
         parser.error("--workers: at least 1")
-    with alone(options.port):
+    with alone(options.port), tallies.shared() as told:
+        os.environ.update(told)  # which the workers inherit
         return asyncio.run(supervise(Address.on(options.host, options.port), options.workers))
 
 
