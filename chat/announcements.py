@@ -15,7 +15,7 @@ from typing import Annotated, NamedTuple, Self
 
 import msgspec
 
-from . import conf, frames
+from . import conf, frames, metrics
 from .complaints import Nuisance
 from .layer import Layer
 from .tasks import Tasks
@@ -141,7 +141,11 @@ class Announcer:
         self._waiting_bytes = 0
         self._some_wait = asyncio.Event()
         self._dropped = Nuisance(logger, "The channel layer is too slow; announcements dropped")
-        self._garbage = Nuisance(logger, "The channel layer brought what is no announcement")
+        self._garbage = Nuisance(
+            logger,
+            "The channel layer brought what is no announcement",
+            metrics.announcements_garbage,
+        )
         self._tasks = Tasks()
 
     async def __aenter__(self) -> Self:
@@ -154,6 +158,11 @@ class Announcer:
     async def __aexit__(self, *_: object) -> None:
         await self._tasks.stop()
         await self._layer.__aexit__()
+
+    @property
+    def has_layer(self) -> bool:
+        """Whether there is one to announce anything over."""
+        return self._layer.exists
 
     @property
     def is_heard(self) -> bool:
@@ -191,6 +200,7 @@ class Announcer:
         self._waiting_bytes += size
         while self._waiting_bytes > QUEUE_BYTES:
             self._pop()
+            metrics.announcements_dropped.inc()
             if self.is_heard:  # otherwise it has been said why
                 self._dropped.again(size)
 
@@ -209,6 +219,8 @@ class Announcer:
             if waiting.since >= too_late:
                 taken.append(waiting)
                 room_left -= waiting.size
+            else:
+                metrics.announcements_dropped.inc()
         return taken
 
     def _put_back(self, taken: Sequence[Waiting]) -> None:

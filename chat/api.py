@@ -41,6 +41,7 @@ from . import (
     leases,
     limits,
     messaging,
+    metrics,
     rooms,
     serializers,
 )
@@ -365,6 +366,7 @@ def post_message(request: Request, room: RoomId, new: NewMessage) -> HttpRespons
     [outcome] = messaging.post([draft])
     if isinstance(outcome, ChatError):
         raise outcome
+    (metrics.posts_stored if outcome.new else metrics.posts_known).inc()
     return _json(serializers.posted_frame(outcome.message, None), 201 if outcome.new else 200)
 
 

@@ -8,6 +8,7 @@ import logging
 import re
 import sys
 from collections.abc import Iterator
+from ipaddress import ip_network
 from typing import Any
 
 from django.conf import settings
@@ -63,7 +64,15 @@ def _line(message: CheckMessage) -> str:
 
 @register("chat")
 def check_settings(**_: Any) -> list[CheckMessage]:
-    return [*_sessions(), *_numbers(), *_signup(), *_origins(), *_database(), *_layer()]
+    return [
+        *_sessions(),
+        *_numbers(),
+        *_signup(),
+        *_origins(),
+        *_networks(),
+        *_database(),
+        *_layer(),
+    ]
 
 
 @register("chat", deploy=True)
@@ -128,6 +137,21 @@ def _origins() -> Iterator[CheckMessage]:
                 " slash: https://chat.example.org or http://127.0.0.1:9000.",
                 id="chat.E008",
             )
+
+
+def _networks() -> Iterator[CheckMessage]:
+    try:
+        if isinstance(listed := getattr(settings, "CHAT_METRICS_FROM", []), str):
+            raise TypeError
+        for network in listed:
+            ip_network(network, strict=False)
+    except (TypeError, ValueError):
+        yield Error(
+            "CHAT_METRICS_FROM is no list of addresses and networks.",
+            hint='Write ["127.0.0.1", "10.0.0.0/8"], or leave it out: then who is near may read'
+            " /metrics.",
+            id="chat.E018",
+        )
 
 
 def _database() -> Iterator[CheckMessage]:

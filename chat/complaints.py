@@ -8,6 +8,8 @@ import logging
 import threading
 import time
 
+from prometheus_client import Counter
+
 REMIND_EVERY = 60.0  # seconds
 
 
@@ -54,15 +56,25 @@ class Outage:
 class Nuisance:
     """Something that may come in masses: the first is told at once, the others once a minute."""
 
-    def __init__(self, logger: logging.Logger, what: str, *, traceback: bool = False) -> None:
+    def __init__(
+        self,
+        logger: logging.Logger,
+        what: str,
+        counter: Counter | None = None,
+        *,
+        traceback: bool = False,
+    ) -> None:
         self._logger = logger
         self._what = what
+        self._counter = counter
         self._traceback = traceback
         self._lock = threading.Lock()
         self._count = 0
         self._told_at: float | None = None
 
     def again(self, example: object) -> None:
+        if self._counter is not None:
+            self._counter.inc()
         with self._lock:
             self._count += 1
             now = time.monotonic()

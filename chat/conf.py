@@ -21,6 +21,11 @@ SMALL_ROOM = 50  # members up to which a room shows everybody's receipts
 BURST_SECONDS = 5  # of `post_rate` may come at once
 CONNECTIONS = 50  # open sockets of one user; of one address as many times its people
 
+PRIVATE = (  # loopback, and networks that the internet does not reach
+    *("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"),
+    *("169.254.0.0/16", "fc00::/7", "fe80::/10"),
+)
+
 
 def post_rate() -> float:
     """Posts per second and user; 0 means no limit."""
@@ -50,6 +55,11 @@ def open_signup() -> bool:
 def allowed_origins() -> list[str]:
     """Full origins (scheme, host, port) besides the request's own that may open a WebSocket."""
     return list(getattr(settings, "CHAT_ALLOWED_ORIGINS", []))
+
+
+def metrics_from() -> list[str]:
+    """Addresses and networks that may read /metrics."""
+    return list(getattr(settings, "CHAT_METRICS_FROM", None) or PRIVATE)
 
 
 def workers() -> int:

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
 from django.core.handlers.asgi import ASGIRequest
 
-from . import conf, origins
+from . import conf, metrics, origins
 from .authentication import Credentials
 from .close_codes import CloseCode
 from .errors import Banned, ChatError, NotLoggedIn, Restarting, TooManyConnections
@@ -36,6 +36,15 @@ REFUSALS: dict[type[ChatError], CloseCode] = {
     Restarting: CloseCode.RESTART,
 }
 
+GONE = 1006  # without a word
+
+# What clients close with is up to them: all else is one.
+_KNOWN = (*CloseCode, 1000, 1001, 1005, GONE, 1009, 4009, 4509)
+_CLOSES = {int(code): metrics.closes.labels(str(int(code))) for code in _KNOWN}
+_OTHER = metrics.closes.labels("other")
+for _dialect in (FRAMES, TEXT):
+    metrics.connections.labels(_dialect)
+
 
 class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # untyped
     """One WebSocket, in either dialect."""
@@ -45,6 +54,7 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # untyped
         self.scope: Scope = scope
         self.receive: Receive = receive
         self.send: Send = send
+        self._code: int = GONE
         self._pace = TokenBucket(conf.LINES_RATE, 10 * conf.LINES_RATE)
         await receive()  # websocket.connect
         credentials = _trusted_credentials(_as_request(scope))
@@ -52,6 +62,7 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # untyped
             await send({"type": "websocket.close"})  # before accepting: HTTP 403
             return
         await self._accept()
+        metrics.connections.labels(self._dialect_name).inc()
         socket: Socket | None = None
         try:
             socket = await self._admit(credentials)
@@ -70,11 +81,14 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # untyped
             if socket is not None:
                 self.worker.switchboard.unregister(socket)
                 socket.abandon()
+            metrics.connections.labels(self._dialect_name).dec()
+            _CLOSES.get(self._close_code(socket), _OTHER).inc()
 
     async def _accept(self) -> None:
         offered = self.scope["subprotocols"]
         chosen = next((name for name in (FRAMES, TEXT) if name in offered), None)
         self.dialect = FrameSocket if chosen == FRAMES else TextSocket
+        self._dialect_name = chosen or TEXT
         await self.send({"type": "websocket.accept", "subprotocol": chosen})
 
     async def _admit(self, credentials: Credentials) -> Socket:
@@ -87,7 +101,7 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # untyped
         return socket
 
     async def _refuse(self, error: ChatError) -> None:
-        code = REFUSALS.get(type(error), CloseCode.INTERNAL)
+        code = self._code = REFUSALS.get(type(error), CloseCode.INTERNAL)
         text = self.dialect.refusal(error, code)
         await self.send({"type": "websocket.send", "text": text})
         await self.send({"type": "websocket.close", "code": int(code), "reason": code.reason})
@@ -102,6 +116,11 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # untyped
                 case {"type": "websocket.pong", "bytes": payload}:
                     socket.pong(payload)
             event = await self.receive()
+        self._code = event.get("code", GONE)
+
+    def _close_code(self, socket: Socket | None) -> int:
+        """Ours if it was we who closed, otherwise the client's."""
+        return (socket and socket.close_code) or self._code
 
     async def _hear(self, socket: Socket, message: str | bytes) -> None:
         if conf.post_rate():  # and not where programs may say as much as they can

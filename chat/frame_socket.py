@@ -8,7 +8,7 @@ from typing import Any
 from django.utils import timezone
 from msgspec import Raw
 
-from . import conf, frames, rooms, serializers
+from . import conf, frames, metrics, rooms, serializers
 from .announcements import Batch
 from .archive import NEVER, Cursor, Page
 from .authentication import Identity
@@ -250,6 +250,7 @@ class FrameSocket(Socket):
 
 
 def _error_frame(error: ChatError, ref: str | None) -> frames.Error:
+    metrics.errors.labels(error.code).inc()
     return frames.Error(
         ref=ref, code=error.code, detail=str(error), retry_after_ms=error.retry_after_ms
     )

@@ -16,7 +16,7 @@ from typing import ParamSpec, Self, TypeVar
 
 from django.db import Error, connection
 
-from . import database, messaging
+from . import database, messaging, metrics
 from .database import DatabaseThreads, as_chat_error
 from .errors import ChatError, Unavailable
 from .messaging import Draft, Posted, RoomBusy
@@ -73,7 +73,7 @@ class Journal:
     async def __aexit__(self, *_: object) -> None:
         """Commit what waits, as long as anybody is patient, then stop."""
         deadline = time.monotonic() + database.PATIENCE
-        while self._pending() and time.monotonic() < deadline:
+        while self.waiting and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
         for queue in (self._waiting, self._committing, *self._lanes.values()):
             for entry in queue:
@@ -85,7 +85,7 @@ class Journal:
     def post(self, draft: Draft) -> asyncio.Future[Posted]:
         """Hand in a draft. The future fails with the ChatError that is to be told."""
         entry = Entry(draft, asyncio.get_running_loop().create_future())
-        if self._pending() >= QUEUE:
+        if self.waiting >= QUEUE:
             entry.settle(Unavailable(retry_after_ms=1_000))
         else:
             self._waiting.append(entry)
@@ -96,7 +96,9 @@ class Journal:
         """Any other verb that writes, in a transaction of its own; raises ChatError."""
         return await self._side.query(function, *args, **kwargs)
 
-    def _pending(self) -> int:
+    @property
+    def waiting(self) -> int:
+        """Posts that wait for their commit."""
         lanes = sum(map(len, self._lanes.values()))
         return len(self._waiting) + len(self._committing) + lanes
 
@@ -122,6 +124,7 @@ class Journal:
     ) -> None:
         self._committing |= dict.fromkeys(batch)
         outcomes: Sequence[Posted | ChatError]
+        began = time.monotonic()
         try:
             drafts = [entry.draft for entry in batch]
             outcomes = await threads.run(messaging.post, drafts, wait=wait)
@@ -133,10 +136,18 @@ class Journal:
         finally:
             for entry in batch:
                 del self._committing[entry]
+        metrics.batch_posts.observe(len(batch))
+        metrics.commit_seconds.observe(time.monotonic() - began)
+        posted = [outcome for outcome in outcomes if isinstance(outcome, Posted)]
+        new = [outcome.message for outcome in posted if outcome.new]
+        metrics.posts_stored.inc(len(new))
+        metrics.posts_known.inc(len(posted) - len(new))
         try:
-            self._publish([o.message for o in outcomes if isinstance(o, Posted) and o.new])
+            self._publish(new)
         except Exception:  # they are stored; the next check shows them
             logger.exception("Cannot publish %d messages", len(batch))
+        if new:  # the oldest waited longest; to look at each would cost more than it tells
+            metrics.hand_over_seconds.observe(time.monotonic() - batch[0].since)
         for entry, outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, RoomBusy) and not wait:
                 self._detour(entry)

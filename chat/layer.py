@@ -15,6 +15,7 @@ from channels import DEFAULT_CHANNEL_LAYER
 from channels.layers import channel_layers, get_channel_layer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
+from . import metrics
 from .complaints import Nuisance, Outage
 from .errors import ChatError
 from .tasks import Tasks
@@ -58,7 +59,11 @@ class Layer:
         self._outage = Outage(
             logger, "The channel layer", "what other workers say is shown up to a second later"
         )
-        self._garbage = Nuisance(logger, "The channel layer brought what no worker says")
+        self._garbage = Nuisance(
+            logger,
+            "The channel layer brought what no worker says",
+            metrics.announcements_garbage,
+        )
         self._tasks = Tasks()
 
     async def __aenter__(self) -> Self:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from django.http import HttpRequest
 
+from . import metrics
 from .errors import RateLimited
 
 
@@ -99,16 +100,18 @@ class Limits:
     def wait(self, *shares: Share) -> float:
         """0 if something is left of each, otherwise the seconds until it is."""
         with self._lock:
-            return self._wait(shares)
+            seconds = self._wait(shares)
+        _count_refusal(shares, seconds)
+        return seconds
 
     def take(self, *shares: Share) -> float:
         """Take one of each, unless there is one to `wait` for; then none."""
         with self._lock:
-            if seconds := self._wait(shares):
-                return seconds
-            is_news = self._spend(shares)
+            seconds = self._wait(shares)
+            is_news = not seconds and self._spend(shares)
+        _count_refusal(shares, seconds)
         self._tell(is_news)
-        return 0
+        return seconds
 
     def insist(self, *shares: Share, detail: str = "", at_least: float = 0.0) -> None:
         """Take one of each; RateLimited if there is something to wait for, `at_least` so long."""
@@ -167,6 +170,11 @@ class Limits:
         """Those that are not full; of too many the latest, so that nobody pays for each new one."""
         kept = {owner: bucket for owner, bucket in buckets.items() if not bucket.is_full}
         return dict(islice(kept.items(), max(0, len(kept) - self.MOST * 3 // 4), None))
+
+
+def _count_refusal(shares: Sequence[Share], seconds: float) -> None:
+    if seconds:  # whoever's it was
+        metrics.throttled.labels(shares[0].allowance.name.removesuffix(" by address")).inc()
 
 
 HERE = Limits()  # of requests that no worker of ours takes: another server's, or a test's

@@ -11,6 +11,7 @@ from ninja import Schema
 from ninja.errors import HttpError, ValidationError
 from pydantic import Field
 
+from . import metrics
 from .database import as_chat_error, is_outage
 from .errors import (
     BadFrame,
@@ -91,6 +92,7 @@ def _refusal(error: Exception) -> ChatError:
 def refuse(request: HttpRequest, error: Exception) -> HttpResponse:
     """The one place where an error becomes a response."""
     refusal = _refusal(error)
+    metrics.errors.labels(refusal.code).inc()
     status = next(STATUS[kind] for kind in type(refusal).__mro__ if kind in STATUS)
     body: dict[str, Any] = {"code": refusal.code, "detail": str(refusal)}
     response_headers: dict[str, str] = {}

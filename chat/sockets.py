@@ -50,6 +50,7 @@ class Socket(ABC):
         self.resumed = False
         self.sent_at = time.monotonic()
         self.closed_at: float | None = None
+        self.close_code: CloseCode | None = None  # if it is we who close
         self._send = send
         self._outbox = _NOTHING
         self._outbox_size = 0
@@ -257,6 +258,7 @@ class Socket(ABC):
         """Say goodbye and close; if it is urgent, what still waits is not to be seen any more."""
         if self.closed_at is not None:
             return
+        self.close_code = code
         if is_urgent:
             self._clear()
         self.tell(code.bye(retry_after_ms))

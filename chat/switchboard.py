@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ParamSpec, Self, TypeVar
 
-from . import archive, frames, serializers
+from . import archive, frames, metrics, serializers
 from .announcements import Announcement, Announcer, Batch, Relay
 from .archive import NEVER, Cursor, Page
 from .close_codes import CloseCode
@@ -121,7 +121,7 @@ class Switchboard:
         self._rooms: dict[str, RoomHere] = {}
         self._dirty: dict[str, int] = {}  # rooms to be healed, and up to where at least
         self._healer: asyncio.Task[None] | None = None
-        self._lies = Nuisance(logger, "Announced, but not stored")
+        self._lies = Nuisance(logger, "Announced, but not stored", metrics.announcements_garbage)
         self._tasks = Tasks()
         self._heads: Questions[Iterable[str], dict[str, int]] = Questions(
             lambda asked: self.read(_heads, asked), self._tasks
@@ -253,8 +253,12 @@ class Switchboard:
     def hear(self, announcement: Announcement) -> None:
         """Show what another worker announces, or somebody who can write to the layer."""
         for batch in announcement.batches:
-            if batch.room_id in self._rooms and batch.is_sound:
+            if batch.room_id not in self._rooms:
+                continue
+            if batch.is_sound:
                 self._fan_out(batch)
+            else:
+                metrics.announcements_garbage.inc()
         for relay in announcement.relays:
             if relay.room_id in self._rooms and relay.is_sound:
                 self._pass_on(relay)
@@ -300,6 +304,7 @@ class Switchboard:
         self._spare_slow_readers(here)
         for socket in here.live:
             socket.show_batch(batch)
+        metrics.delivered_live.inc(len(batch.lines) * len(here.live))
         here.follow(batch)
 
     def _spare_slow_readers(self, here: RoomHere) -> None:
@@ -372,6 +377,8 @@ class Switchboard:
             if page.upto > page.after or page.reset:
                 socket.show_page(page, lines)
                 socket.replayed(page)
+                metrics.page_messages.observe(len(page.messages))
+                metrics.delivered_late.inc(len(page.messages))
             socket.behind[page.room_id] = page.next
             if page.complete:
                 await self._reach(socket, page.room_id, page.next)
@@ -392,6 +399,7 @@ class Switchboard:
             here.meet(position)
         for batch in here.since(position):
             socket.show_batch(batch)
+            metrics.delivered_late.inc(len(batch.lines))
             position = batch.upto
         if position == here.head:
             del socket.behind[room_id]
@@ -422,6 +430,8 @@ class Switchboard:
                     self._spare_slow_readers(here)
                     for socket in here.live:
                         socket.show_page(page, lines)
+                    metrics.heals.inc()
+                    metrics.delivered_late.inc(len(page.messages) * len(here.live))
                     here.meet(page.upto)
                 if not page.complete or here.head < page.upto:
                     cursors[page.room_id] = Cursor(here.head)

@@ -9,7 +9,7 @@ import logging
 import re
 from uuid import uuid4
 
-from . import conf, frames, rooms
+from . import conf, frames, metrics, rooms
 from .announcements import Batch
 from .archive import Page
 from .authentication import Identity
@@ -199,4 +199,5 @@ def _is_user(name: str) -> bool:
 
 
 def _error_line(error: ChatError) -> str:
+    metrics.errors.labels(error.code).inc()
     return f"!{error.code}|{error}"

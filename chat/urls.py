@@ -3,7 +3,7 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from . import api, health, views
+from . import api, health, scrapes, views
 
 urlpatterns = [
     path("", views.chat, name="chat"),
@@ -17,4 +17,5 @@ urlpatterns = [
     path("api/", api.urls()),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("metrics", scrapes.scrape, name="metrics"),
 ]

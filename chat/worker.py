@@ -21,6 +21,7 @@ from .authentication import Claim, Credentials, Identity
 from .close_codes import CloseCode
 from .cursors import Cursors
 from .errors import Banned, ChatError, NotLoggedIn, RateLimited, Restarting, Unavailable
+from .gauges import Gauges
 from .journal import Journal
 from .limits import Limits
 from .messaging import Draft, Posted
@@ -58,6 +59,7 @@ class Worker:
         self.journal = Journal(self.switchboard.publish)
         self.cursors = Cursors(self.journal, self.switchboard)
         self.presence = Presence(key, self.journal, self.switchboard)
+        self._gauges = Gauges(self._announcer, self.switchboard, self.journal)
         self._tasks = Tasks()
         self._admissions: Questions[Credentials, Admission] = Questions(
             lambda shown: self.switchboard.read(_admit, shown), self._tasks
@@ -67,7 +69,7 @@ class Worker:
 
     async def __aenter__(self) -> Self:
         parts = (self._announcer, self.switchboard, self.watch, self.journal, self.cursors)
-        for part in (*parts, self.presence):
+        for part in (*parts, self.presence, self._gauges):
             await self._parts.enter_async_context(part)
         self._parts.push_async_callback(self._tasks.stop)
         return self

@@ -203,5 +203,6 @@ CHAT_PEOPLE_PER_ADDRESS = env.whole("CHAT_PEOPLE_PER_ADDRESS", default=10, least
 CHAT_HEARTBEAT = env.number("CHAT_HEARTBEAT", default=15)
 CHAT_OPEN_SIGNUP = env.switch("CHAT_OPEN_SIGNUP", default=True)
 CHAT_ALLOWED_ORIGINS = env.words("CHAT_ALLOWED_ORIGINS")
+CHAT_METRICS_FROM = env.networks("CHAT_METRICS_FROM")
 CHAT_WORKERS = env.whole("CHAT_WORKERS", default=1)
 CHAT_MACHINES = env.whole("CHAT_MACHINES", default=1)

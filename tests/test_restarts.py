@@ -15,6 +15,7 @@ import pytest
 from tests.checker import findings
 from tests.conftest import Daemons
 from tests.device import Device, Writing, all_finish, all_have, all_post, living
+from tests.figures import Figures, fallen, parsed
 from tests.fleet import Fleet, heads, rows
 from tests.history import Event
 from tests.stacks import PostgreSQL, Valkey
@@ -22,6 +23,8 @@ from tests.stacks import PostgreSQL, Valkey
 ROOMS = ("Kitchen of all", "Garden of all", "Attic of all")
 PEOPLE = ("alice", "bob", "charlie")
 DEVICES = 10
+SENT_ON = 'chat_closes_total{code="4012"}'
+STORED = "chat_posts_stored_total"
 OUTAGE = 3.0  # seconds
 TROUBLE = ("Traceback", " ERROR ", "is killed", "did not end well")  # that nobody has asked for
 
@@ -33,6 +36,12 @@ class Site:
     valkey: Valkey
     tokens: dict[str, str]
     read: int = 0
+
+    def figures(self) -> Figures:
+        """What any of its workers tells of all."""
+        status, text = self.fleet.request("GET", "/metrics")
+        assert status == 200
+        return parsed(text.decode())
 
     def news(self) -> list[str]:
         """What was logged since the last time."""
@@ -80,6 +89,7 @@ async def everybody_writes(site: Site) -> AsyncIterator[list[Device]]:
 
 
 async def test_nobody_is_cut_off_by_rolling_restarts_with_or_without_redis(site):
+    before = site.figures()
     async with everybody_writes(site) as devices:
         await asyncio.to_thread(site.fleet.restart)
         await all_post(devices)
@@ -92,10 +102,24 @@ async def test_nobody_is_cut_off_by_rolling_restarts_with_or_without_redis(site)
     assert lost
     assert [connection for connection in lost if not connection.was_sent_on] == []
     assert not any(device.failures for device in devices)  # they found another worker at once
+    after = site.figures()
+    assert fallen(before, after) == {}
+    assert after[SENT_ON] - before[SENT_ON] >= 2 * DEVICES
 
 
 async def test_nothing_is_lost_or_doubled_when_a_worker_is_killed(site):
+    before = site.figures()
     async with everybody_writes(site) as devices:
         for name in ("worker 1", "worker 2"):
             await asyncio.to_thread(site.fleet.kill_worker, name)
             await all_post(devices)
+    after = site.figures()
+    assert fallen(before, after) == {}
+    assert after[STORED] - before[STORED] >= sum(device.posted for device in devices)
+    assert len(processes(before)) == len(processes(after)) == 2
+    assert not processes(before) & processes(after)
+
+
+def processes(figures: Figures) -> set[str]:
+    """Of which something is told."""
+    return {name for name in figures if name.startswith("chat_database_seen")}
