@@ -86,6 +86,11 @@ def redis_url(name: str) -> str:
     return _secret(name, _redis_url, "redis://:password@host:6379/0", "")
 
 
+def drain_seconds() -> float:
+    """Asked for here by settings, and by the supervisor, which loads none."""
+    return number("DRAIN_SECONDS", default=7, least=0)
+
+
 def _parsed(name: str, default: T, parse: Callable[[str], T], wanted: str) -> T:
     value = text(name)
     try:

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SERVE = (sys.executable, str(ROOT / "manage.py"), "serve")
 
 READY_WITHIN = 30.0  # seconds from its start until a worker accepts connections
-ENDED_WITHIN = env.number("DRAIN_SECONDS", default=7) + 4  # seconds; a worker wants two less
+ENDED_WITHIN = env.drain_seconds() + 4  # seconds; a worker wants two less
 LONGEST_LINE = 65_536  # bytes
 PR_SET_PDEATHSIG = 1  # of prctl(2)
 
@@ -45,7 +45,7 @@ class Worker:
             stdout=PIPE,
             stderr=PIPE,
             start_new_session=True,  # Ctrl-C is for the supervisor
-            preexec_fn=end_with_parent if sys.platform == "linux" else None,
+            preexec_fn=end_with_parent,
         )
         return cls(name, process)
 
@@ -129,6 +129,7 @@ def why(code: int) -> str:
     return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
 
 
-def end_with_parent() -> None:
-    """Ask for SIGTERM when the supervisor is gone, however it went; Linux only."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+def end_with_parent(number: signal.Signals = signal.SIGTERM) -> None:
+    """Ask for this signal when the thread that started us is gone, however it went; Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)

@@ -195,7 +195,7 @@ WEBSOCKET_MESSAGE_BYTES = env.whole("WEBSOCKET_MESSAGE_BYTES", default=1_048_576
 WEBSOCKET_FRAME_BYTES = env.whole("WEBSOCKET_FRAME_BYTES", default=1_048_576, least=65_536)
 MAX_CONNECTIONS = env.whole("MAX_CONNECTIONS", default=0, least=0)
 MAX_CONNECTIONS_PER_ADDRESS = env.whole("MAX_CONNECTIONS_PER_ADDRESS", default=500, least=0)
-DRAIN_SECONDS = env.number("DRAIN_SECONDS", default=7, least=0)
+DRAIN_SECONDS = env.drain_seconds()
 
 # The chat's own; docs/settings.md says what they mean.
 CHAT_POST_RATE = env.number("CHAT_POST_RATE", default=10)

@@ -144,14 +144,18 @@ class Supervisor:
         return answer
 
     async def _restart_when_asked(self) -> None:
+        """One restart is for all who asked before it began: whoever asks later has new code."""
         while True:
-            answer = await self._asked.get()
+            answers = [await self._asked.get()]
+            while not self._asked.empty():
+                answers.append(self._asked.get_nowait())
             notify(reloading())
             outcome = await self._restart()
             notify(READY)
             say(outcome.text)
-            if not answer.done():
-                answer.set_result(outcome)
+            for answer in answers:
+                if not answer.done():
+                    answer.set_result(outcome)
 
     async def _restart(self) -> "Outcome":
         began = monotonic()

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from project.process import end_with_parent
 from tests.stacks import Missing, NotStarted, PostgreSQL, Valkey
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -84,7 +85,7 @@ def serve(env: dict[str, str], arguments: tuple[str, ...]) -> int:
     """Until the workers have ended, which a terminal's Ctrl-C tells them by itself."""
     signal.signal(signal.SIGINT, lambda *_: None)
     command = [sys.executable, "-m", "project.workers", *arguments]
-    supervisor = subprocess.Popen(command, cwd=ROOT, env=env)
+    supervisor = subprocess.Popen(command, cwd=ROOT, env=env, preexec_fn=end_with_parent)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: supervisor.terminate())
     return supervisor.wait()

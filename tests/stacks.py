@@ -17,15 +17,19 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import psycopg
 import redis
+
+from project.process import end_with_parent
 
 PATIENCE = 30.0  # seconds until a server must be up, or gone
 UNPRIVILEGED = "nobody"  # PostgreSQL refuses to run as root
@@ -78,6 +82,7 @@ class Daemon(ABC):
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is not for it
+                preexec_fn=_end_with_us(),
                 **_as(self._user),
             )
         deadline = time.monotonic() + PATIENCE
@@ -268,6 +273,13 @@ class PostgreSQL(Daemon):
         except psycopg.Error:
             return False
         return True
+
+
+def _end_with_us() -> Callable[[], None] | None:
+    """What a server calls at its start, so that nobody has to look for it if we are killed."""
+    if threading.current_thread() is not threading.main_thread():
+        return None  # it would end with this thread
+    return partial(end_with_parent, signal.SIGINT)
 
 
 def _as(user: str | None) -> dict[str, Any]:

@@ -42,7 +42,12 @@ def start(place: Path, tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen
         stacks._postgresql(), stacks._valkey()
     except stacks.Missing as missing:
         pytest.skip(str(missing))
-    env = os.environ | {"DEBUG": "1", "DATABASE_URL": "", "REDIS_URL": "", "CHAT_WORKERS": ""}
+    temporary = {"TMPDIR": str(place.parent)}  # who is killed leaves something there
+    env = (
+        os.environ
+        | temporary
+        | {"DEBUG": "1", "DATABASE_URL": "", "REDIS_URL": "", "CHAT_WORKERS": ""}
+    )
     started: list[subprocess.Popen[bytes]] = []
 
     def start() -> subprocess.Popen[bytes]:
@@ -89,6 +94,14 @@ def descendants(pid: int) -> set[int]:
     return {*children}.union(*map(descendants, children))
 
 
+def is_alive(pid: int) -> bool:
+    """And no zombie, which waits for somebody to bury it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def test_a_site_ends_without_a_trace_and_comes_back_with_what_it_knew(start, tmp_path):
     process = start()
     port = port_of(process, tmp_path / "log")
@@ -98,13 +111,26 @@ def test_a_site_ends_without_a_trace_and_comes_back_with_what_it_knew(start, tmp
     family = descendants(process.pid)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     assert process.wait(PATIENCE * 2) == 0
-    assert not [pid for pid in family if Path(f"/proc/{pid}").exists()]
+    assert not [pid for pid in family if is_alive(pid)]
 
     process = start()
     port = port_of(process, tmp_path / "log")
     assert ask(port, "GET", "/api/me", token=json.loads(answer)["token"])[0] == 200
     process.terminate()
     assert process.wait(PATIENCE * 2) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells them")
+def test_nobody_is_left_of_a_site_that_is_killed(start, tmp_path):
+    process = start()
+    port_of(process, tmp_path / "log")
+    family = descendants(process.pid)
+    process.kill()
+    process.wait(PATIENCE)
+    deadline = time.monotonic() + PATIENCE
+    while left := [pid for pid in family if is_alive(pid)]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to yield to somebody else")

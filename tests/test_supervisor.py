@@ -1,5 +1,6 @@
 """Several workers behind one address: started, spread, replaced and ended by project.workers."""
 
+import asyncio
 import json
 import os
 import re
@@ -250,6 +251,30 @@ def test_a_successor_that_cannot_start_leaves_everything_as_it_is(two):
     assert all(map(is_ours, before))
     two.refusal.unlink()
     assert two.restart().returncode == 0
+
+
+async def test_all_who_ask_while_a_restart_runs_share_the_next_one(monkeypatch):
+    began, may_end = asyncio.Queue(), asyncio.Queue()
+
+    async def restart(_: workers.Supervisor) -> workers.Outcome:
+        began.put_nowait(None)
+        await may_end.get()
+        return workers.Outcome(0, "replaced")
+
+    monkeypatch.setattr(workers.Supervisor, "_restart", restart)
+    supervisor = workers.Supervisor(workers.Address.on("127.0.0.1", 0), workers=0)
+    restarting = asyncio.create_task(supervisor._restart_when_asked())
+    async with asyncio.timeout(PATIENCE):
+        first = supervisor.ask()
+        await began.get()
+        later = [supervisor.ask() for _ in range(3)]
+        may_end.put_nowait(None)
+        await first
+        assert not any(answer.done() for answer in later)
+        may_end.put_nowait(None)
+        await asyncio.gather(*later)
+    assert began.qsize() == 1
+    restarting.cancel()
 
 
 def test_a_restart_needs_somebody_to_restart(free_port):
