@@ -98,13 +98,14 @@ def _allowances(post_rate: float, people: int, lines_rate: float) -> Table:
     of_user: Amounts = {"arrival": (5, 100), "wrong password": (1 / 36, 100)}
     of_address: Amounts = {"arrival": (5, 100), "wrong password": (1 / 10, 20)}
     if post_rate:
-        writing: Amounts = {
+        reading = max(1.0, post_rate)
+        programs: Amounts = {
             "post": (post_rate, conf.post_burst()),
-            "request": (5 * post_rate, max(1.0, 50 * post_rate)),
+            "request": (5 * reading, 50 * reading),
             "line": (2 * lines_rate, 20 * lines_rate),
         }
-        of_user |= writing
-        of_address |= writing
+        of_user |= programs
+        of_address |= programs
     found = {name: Allowance(name, *amounts) for name, amounts in of_user.items()}
     if people:
         for name, (rate, burst) in of_address.items():

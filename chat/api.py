@@ -44,6 +44,7 @@ from . import (
     metrics,
     rooms,
     serializers,
+    throttle,
 )
 from .callers import Bearer, Request, Session, refuse_banned
 from .errors import (
@@ -181,9 +182,9 @@ class Ticket(Schema):
 
 
 BROKEN = (Unavailable, StorageFull, ChatError)
-ANY = (NotLoggedIn, Forbidden, *BROKEN)
+ANY = (NotLoggedIn, Forbidden, RateLimited, *BROKEN)
 SAYING = (BadJSON, TooLarge, UnsupportedType)
-WRITING = (*ANY, *SAYING, RateLimited)
+WRITING = (*ANY, *SAYING)
 
 
 def _json(value: object, status: int = 200) -> HttpResponse:
@@ -228,6 +229,8 @@ def token(request: HttpRequest, log_in: LogIn) -> dict[str, Any]:
     It is shown this once, and is good for 30 days or until the password changes.
     """
     user = authenticate(request, username=log_in.username, password=log_in.password)
+    if seconds := throttle.seconds_left(request):
+        raise RateLimited("That was tried too often.", retry_after_ms=int(seconds * 1_000) + 1)
     if user is None:
         raise NotLoggedIn("The username or the password is wrong.")
     refuse_banned(user)
@@ -420,6 +423,7 @@ def around(view: View) -> View:
     @wraps(view)
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
+            limits.of(request).insist(*allowances.requests(allowances.visitor(request)))
             # Whatever its length is said to be, or if none is: no more of it is taken into memory.
             request._body = request.read(conf.MESSAGE_BYTES + 1)
             if len(request._body) > conf.MESSAGE_BYTES:

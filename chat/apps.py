@@ -2,6 +2,7 @@
 
 from django.apps import AppConfig
 from django.contrib.auth import get_user_model
+from django.contrib.auth.signals import user_login_failed
 from django.db.models.signals import post_save
 
 
@@ -10,6 +11,7 @@ class ChatConfig(AppConfig):
     verbose_name = "Roost"
 
     def ready(self) -> None:
-        from . import checks, rooms  # noqa: F401
+        from . import checks, rooms, throttle  # noqa: F401
 
         post_save.connect(rooms.user_saved, sender=get_user_model(), dispatch_uid="chat.user_saved")
+        user_login_failed.connect(throttle.log_in_failed, dispatch_uid="chat.log_in_failed")

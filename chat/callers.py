@@ -7,7 +7,8 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.views.decorators.csrf import csrf_protect
 from ninja.security.base import AuthBase
 
-from . import authentication
+from . import allowances, authentication, limits
+from .allowances import Visitor
 from .authentication import Credentials, Identity
 from .errors import Banned, Forbidden, NotLoggedIn
 from .models import Access
@@ -52,6 +53,9 @@ def _caller(request: HttpRequest) -> Identity:
     identity = authentication.holder(credentials)
     if identity is None:
         raise NotLoggedIn
+    # Its address has been counted with the request, before anybody looked who it is.
+    asking = allowances.requests(Visitor(str(identity.user.pk), None))
+    limits.of(request).insist(*asking, detail="You ask too often.")
     if credentials.ambient and not _is_our_page(request):
         raise Forbidden("The CSRF token is missing or wrong.")
     refuse_banned(identity.user)

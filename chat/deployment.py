@@ -19,6 +19,7 @@ from . import origins
 
 KEY_CHARS = 50
 KEY_DIFFERENT_CHARS = 5
+THROTTLE = "chat.throttle.Throttle"
 STATIC_FILE = "chat/base.css"  # one that the chat's pages name
 NEW_KEY = "python -c 'import secrets; print(secrets.token_urlsafe(50))'"
 
@@ -33,6 +34,7 @@ def dangers() -> Iterator[CheckMessage]:
         yield from _proxy()
         yield from _redis()
         yield from _static_files()
+        yield from _guessing()
 
 
 def is_loopback(host: str) -> bool:
@@ -175,6 +177,15 @@ def _static_files() -> Iterator[CheckMessage]:
             "The static files of this release are not collected: pages would fail with status 500.",
             hint="Run manage.py collectstatic --no-input, and start the workers again.",
             id="chat.E104",
+        )
+
+
+def _guessing() -> Iterator[CheckMessage]:
+    if settings.AUTHENTICATION_BACKENDS[:1] != [THROTTLE]:
+        yield Warning(
+            "Whoever guesses passwords is never made to wait.",
+            hint=f"Name {THROTTLE} as the first of AUTHENTICATION_BACKENDS.",
+            id="chat.W105",
         )
 
 

@@ -10,7 +10,7 @@ urlpatterns = [
     # slug: what room ids are made of; whatever else stands there never reaches the database.
     path("r/<slug:room>/", views.chat, name="room"),
     path("r/<slug:room>/m/<int:seq>/", views.chat, name="message"),
-    path("login/", views.LogIn.as_view(), name="login"),
+    path("login/", views.throttled(views.LogIn.as_view()), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("signup/", views.SignUp.as_view(), name="signup"),
     path("api", api.nothing_here),

@@ -3,6 +3,9 @@
 # mypy: disable-error-code="type-arg"
 # Django's forms and views are generic only in their stubs.
 
+import math
+from collections.abc import Callable
+from functools import wraps
 from typing import Any, cast
 
 from django.conf import settings
@@ -13,13 +16,15 @@ from django.contrib.auth.forms import UserCreationForm, UsernameField
 from django.contrib.auth.views import LoginView, RedirectURLMixin
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render, resolve_url
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import FormView
 
-from . import conf
+from . import allowances, conf, limits, throttle
 from .models import Membership
 from .rooms import display_name, username
 
@@ -56,6 +61,36 @@ class Onward(RedirectURLMixin):
         return resolve_url(settings.LOGIN_REDIRECT_URL)
 
 
+def throttled(log_in: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """A view of Django's LoginView that also tells for how long `Throttle` looks at nothing."""
+
+    @wraps(log_in)
+    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        response = log_in(request, *args, **kwargs)
+        if isinstance(response, TemplateResponse) and (left := throttle.seconds_left(request)):
+            return _put_off(response, left)
+        return response
+
+    return answer
+
+
+def _put_off(page: TemplateResponse, seconds: float) -> TemplateResponse:
+    """Let a page with a form say that it is to be sent again, but later."""
+    form = cast(dict[str, Any], page.context_data)["form"]
+    form.errors.clear()
+    form.add_error(None, f"{gettext('That was tried too often.')} {_again_in(math.ceil(seconds))}")
+    page.status_code = 429
+    page["Retry-After"] = str(math.ceil(seconds))
+    return page
+
+
+def _again_in(seconds: int) -> str:
+    minutes = math.ceil(seconds / 60)
+    if seconds > 90:
+        return ngettext("Try again in %d minute.", "Try again in %d minutes.", minutes) % minutes
+    return ngettext("Try again in %d second.", "Try again in %d seconds.", seconds) % seconds
+
+
 class LogIn(Onward, LoginView):
     redirect_authenticated_user = True
 
@@ -88,6 +123,10 @@ class SignUp(Onward, FormView):
         return super().get_context_data(next=self.get_redirect_url(), **kwargs)
 
     def form_valid(self, form: SignUpForm) -> HttpResponse:
+        sign_ups = allowances.sign_ups(allowances.visitor(self.request))
+        if seconds := limits.of(self.request).take(*sign_ups):
+            page = self.render_to_response(self.get_context_data(form=form))
+            return _put_off(cast(TemplateResponse, page), seconds)
         form.save()
         # By the site's own backends: one of them may have a reason to let nobody in yet.
         user = authenticate(

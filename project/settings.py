@@ -130,8 +130,10 @@ else:
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "chat"
 LOGOUT_REDIRECT_URL = "login"
-if not DEBUG:
-    AUTHENTICATION_BACKENDS = ["project.backends.NoDemoUsers"]
+AUTHENTICATION_BACKENDS = [
+    "chat.throttle.Throttle",
+    "django.contrib.auth.backends.ModelBackend" if DEBUG else "project.backends.NoDemoUsers",
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (

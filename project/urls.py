@@ -6,6 +6,8 @@ from django.shortcuts import redirect
 from django.templatetags.static import static
 from django.urls import include, path
 
+from chat import views
+
 
 def favicon(request: HttpRequest) -> HttpResponse:
     """What browsers ask for beside pages that name no icon."""
@@ -14,6 +16,7 @@ def favicon(request: HttpRequest) -> HttpResponse:
 
 urlpatterns = [
     path("favicon.ico", favicon),
+    path("admin/login/", views.throttled(admin.site.login)),
     path("admin/", admin.site.urls),
     path("", include("chat.urls")),
 ]

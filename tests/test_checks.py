@@ -405,6 +405,13 @@ def test_a_redis_of_our_own_or_with_a_password_is_fine(production, redis_at, ent
     assert dangers() == []
 
 
+def test_guesses_that_nobody_counts_are_doubtful(production, settings):
+    first, *others = settings.AUTHENTICATION_BACKENDS
+    for backends in (others, [*others, first]):
+        settings.AUTHENTICATION_BACKENDS = backends
+        assert dangers() == ["chat.W105"]
+
+
 @pytest.mark.parametrize(
     "entry",
     [

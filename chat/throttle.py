@@ -1,0 +1,50 @@
+"""Whoever guesses passwords has to wait: a backend that knows nobody, in front of those that do.
+
+Only failures count, so nobody has to wait who knows their password; and they count by the name that
+was given, whether it is somebody's or not, so that the answers do not tell. Who is told to wait is
+told before a password is hashed.
+"""
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest
+
+from . import allowances, limits
+from .limits import Share
+
+SECONDS_LEFT = "chat_seconds_left"  # of a request
+
+
+class Throttle:
+    """The first of AUTHENTICATION_BACKENDS. Without `get_user`: no session is of its making."""
+
+    def authenticate(self, request: HttpRequest | None, **credentials: Any) -> None:
+        """PermissionDenied if too many log-ins like this one have failed."""
+        if seconds := limits.of(request).wait(*_shares(request, credentials)) if request else 0:
+            setattr(request, SECONDS_LEFT, seconds)
+            raise PermissionDenied
+
+    async def aauthenticate(self, request: HttpRequest | None, **credentials: Any) -> None:
+        self.authenticate(request, **credentials)
+
+
+def seconds_left(request: HttpRequest) -> float:
+    """Until a log-in like that of this request is looked at again; 0 if it has been."""
+    return float(getattr(request, SECONDS_LEFT, 0))
+
+
+def log_in_failed(
+    credentials: dict[str, Any], request: HttpRequest | None = None, **_: object
+) -> None:
+    """On every one, whichever view or backend refused it."""
+    if request is not None and not seconds_left(request):
+        limits.of(request).spend(*_shares(request, credentials))
+
+
+def _shares(request: HttpRequest, credentials: dict[str, Any]) -> list[Share]:
+    name = credentials.get("username", credentials.get(get_user_model().USERNAME_FIELD))
+    if not isinstance(name, str):  # neither is it a password that is guessed
+        return []
+    return allowances.wrong_passwords(name, allowances.visitor(request))
