@@ -169,7 +169,8 @@ def history(
     else:
         low = (end if before is None else min(before, end)) - limit
     high = low + limit - 1
-    places = stored_messages().filter(room=room, seq__gte=low, seq__lte=high)
+    kept = stored_messages().filter(room=room, seq__gte=room.first_seq)
+    places = kept.filter(seq__gte=low, seq__lte=high)
     messages = list(places.order_by("seq"))
     return History(
         messages,

@@ -27,6 +27,7 @@ SESSION_ENGINES = (
 PER_SECOND = "It counts posts per second and user; 0 means no limit."
 PEOPLE = "Count those who share an address, as in an office; 0 means no limit by address."
 SECONDS = "It counts seconds of silence; 15 suit most proxies."
+DAYS = "It counts days after which manage.py purge lets go of messages; 0: never."
 PROCESSES = "Count the worker processes of all machines."
 MACHINES = "Count the machines that workers run on."
 NUMBERS = (
@@ -34,6 +35,7 @@ NUMBERS = (
     ("chat.E003", "CHAT_HEARTBEAT", conf.heartbeat, 0.01, 3_600, SECONDS),
     ("chat.E004", "CHAT_WORKERS", conf.workers, 1, 10_000, PROCESSES),
     ("chat.E016", "CHAT_PEOPLE_PER_ADDRESS", conf.people_per_address, 0, 1_000_000, PEOPLE),
+    ("chat.E019", "CHAT_KEEP_DAYS", conf.keep_days, 0, 36_500, DAYS),
     ("chat.E005", "CHAT_MACHINES", conf.machines, 1, 10_000, MACHINES),
 )
 SQLITE_OPTIONS = {

@@ -47,6 +47,11 @@ def heartbeat() -> float:
     return float(getattr(settings, "CHAT_HEARTBEAT", 15))
 
 
+def keep_days() -> int:
+    """After how many days messages may be let go of; 0: never."""
+    return index(getattr(settings, "CHAT_KEEP_DAYS", 0))
+
+
 def open_signup() -> bool:
     """Whether strangers may make themselves an account."""
     return bool(getattr(settings, "CHAT_OPEN_SIGNUP", True))

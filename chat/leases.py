@@ -63,9 +63,9 @@ def leave(worker: str) -> None:
 
 def sweep() -> None:
     """Clear up behind workers that died without a word."""
-    for worker in list(_expired().values_list("pk", flat=True)):
+    for worker in list(expired().values_list("pk", flat=True)):
         with transaction.atomic():  # one each: of two leases, the users would be locked unordered
-            lease = _expired().filter(pk=worker).select_for_update().first()
+            lease = expired().filter(pk=worker).select_for_update().first()
             if lease is not None:  # otherwise another worker was faster
                 _end(lease.connections.all(), lease.renewed_at)
                 lease.delete()
@@ -99,7 +99,8 @@ def last_seen(user_ids: Collection[UserKey]) -> dict[UserKey, datetime]:
     return dict(LastSeen.objects.filter(pk__in=user_ids).values_list("pk", "at"))
 
 
-def _expired() -> QuerySet[Lease]:
+def expired() -> QuerySet[Lease]:
+    """Of workers that died without a word."""
     return Lease.objects.filter(renewed_at__lt=Now() - LIFE)
 
 

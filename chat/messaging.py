@@ -349,7 +349,8 @@ def _change(room_id: str, seq: int, change: Callable[[Message, LockedRoom], bool
     """Give a message its room's next rev if `change`, which may refuse, says that it changed."""
     with transaction.atomic():
         room = next(iter(_lock([room_id])), None)
-        message = stored_messages().filter(room_id=room_id, seq=seq).first()
+        kept = stored_messages().filter(room_id=room_id, seq__gte=F("room__first_seq"))
+        message = kept.filter(seq=seq).first()
         if room is None or message is None:
             raise NotFound
         if change(message, room):

@@ -17,6 +17,7 @@ class Pulse:
 
     epoch: str
     heads: Mapping[str, int]  # rev by room id
+    beginnings: Mapping[str, int]  # first_seq by room id
     versions: Mapping[UserKey, int]  # of access, by user
     credentials: Set[str]  # keys of sessions and digests of tokens that have not expired
 
@@ -25,7 +26,7 @@ def pulse(
     room_ids: Collection[str], user_ids: Collection[UserKey], credentials: Collection[str]
 ) -> Pulse:
     """Read it for the rooms, users and credentials that have sockets on this worker."""
-    rooms = Room.objects.filter(pk__in=room_ids).values_list("pk", "rev")
+    rooms = list(Room.objects.filter(pk__in=room_ids).values_list("pk", "rev", "first_seq"))
     versions = Access.objects.filter(pk__in=user_ids).values_list("pk", "version")
     if _knows_activity():  # whoever is switched off by a plain update has no version any more
         versions = versions.filter(user__is_active=True)
@@ -34,7 +35,8 @@ def pulse(
     tokens = Token.objects.filter(pk__in=credentials, expires_at__gt=Now())
     return Pulse(
         epoch(),
-        dict(rooms),
+        {pk: rev for pk, rev, _ in rooms},
+        {pk: first_seq for pk, _, first_seq in rooms},
         dict(versions),
         {*sessions.values_list("pk", flat=True), *tokens.values_list("pk", flat=True)},
     )

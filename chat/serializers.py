@@ -50,7 +50,7 @@ def room_frame(
         first_seq=room.first_seq,
         slow_mode=room.slow_mode,
         delivered_rev=seat.delivered_rev,
-        read_seq=seat.read_seq,
+        read_seq=max(seat.read_seq, room.first_seq - 1),  # what is gone is not unread
         receipts={f.username: (f.delivered_rev, f.read_seq) for f in seat.fellows} or None,
         online=online if seat.fellows else None,
         last_seen={f.username: frames.timestamp(f.last_seen) for f in away if f.last_seen} or None,

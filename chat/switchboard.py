@@ -50,6 +50,7 @@ class RoomHere:
     live: set[Socket] = field(default_factory=set)
     head: int = UNKNOWN  # last rev fanned out here
     stored: int = UNKNOWN  # last rev that is stored, as far as we know from more than hearsay
+    first_seq: int = NEVER  # the lowest that a socket here was told
     early: dict[int, Batch] = field(default_factory=dict)  # announced before what they follow on
     recent: deque[Batch] = field(default_factory=deque)  # the last ones, up to the head
     recent_bytes: int = 0
@@ -183,7 +184,9 @@ class Switchboard:
         room_id = seat.room.pk
         socket.seats[room_id] = seat
         socket.behind[room_id] = Cursor(seat.delivered_rev)
-        self._rooms.setdefault(room_id, RoomHere()).sockets.add(socket)
+        here = self._rooms.setdefault(room_id, RoomHere())
+        here.sockets.add(socket)
+        here.first_seq = min(here.first_seq, seat.room.first_seq)
 
     def _unseat(self, socket: Socket, room_id: str) -> None:
         socket.seats.pop(room_id, None)
@@ -494,6 +497,22 @@ class Switchboard:
         here = self._rooms.get(room_id)
         return list(here.sockets) if here else []
 
+    def lagging(self, room_id: str, first_seq: int) -> list[Socket]:
+        """Sockets that do not know yet that a room begins there: what lies before is gone."""
+        if (here := self._rooms.get(room_id)) is None or here.first_seq >= first_seq:
+            return []
+        told = {socket: socket.seats[room_id].room.first_seq for socket in here.sockets}
+        here.first_seq = min(told.values())
+        return [socket for socket, known in told.items() if known < first_seq]
+
+    def show_seat(self, socket: Socket, seat: Seat) -> None:
+        """Let a socket that is in the room know how it is now."""
+        known = socket.seats.get(seat.room.pk)
+        if known is not None:
+            socket.seats[seat.room.pk] = seat
+            if socket.resumed and known.look != seat.look:
+                socket.show_room(seat)
+
     def heal_soon(self, room_id: str, upto: int) -> None:
         """Let a room be healed, unless it is at `upto` or a late announcement brings it there."""
         if not self._lags(room_id, upto):
@@ -533,13 +552,12 @@ class Switchboard:
         for room_id in socket.seats.keys() - standing.seats.keys():
             self._show_out(socket, room_id)
         for room_id, seat in standing.seats.items():
-            known = socket.seats.get(room_id)
-            if known is None:
-                self._seat(socket, seat)
+            if room_id in socket.seats:
+                self.show_seat(socket, seat)
             else:
-                socket.seats[room_id] = seat
-            if socket.resumed and (known is None or known.look != seat.look):
-                socket.show_room(seat)
+                self._seat(socket, seat)
+                if socket.resumed:
+                    socket.show_room(seat)
         if socket.behind:
             self._catch_up_soon(socket)
 

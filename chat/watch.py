@@ -8,7 +8,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Self
 
 from . import conf, frames, rooms
@@ -18,6 +18,7 @@ from .database import DatabaseThreads
 from .errors import ChatError, UnknownUser
 from .pulse import epoch, pulse
 from .rooms import Standing, UserKey
+from .sockets import Socket
 from .switchboard import Switchboard
 from .tasks import Tasks
 
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 THREADS = 2  # of its own: behind a thousand replays the check would come too late
 CHECK_EVERY = 1.0  # seconds, with jitter
 BLIND_AFTER = 5.0  # seconds without a look at the database until nothing may be shown
+SEATS_AT_ONCE = 500  # that are read to be shown anew
 BUSY_AFTER = 1.0  # seconds that this loop comes too late
 TOO_SLOW_AFTER = 30.0  # seconds in which a client has read nothing of what is there for it
 
@@ -37,6 +39,7 @@ class Watch:
         self._switchboard = switchboard
         self._epoch: str | None = None
         self._refreshing: set[str] = set()
+        self._showing: asyncio.Task[None] | None = None
         self._seen_at = time.monotonic()  # the last look at the database
         self._threads = DatabaseThreads("watch", THREADS)
         self._tasks = Tasks()
@@ -85,6 +88,8 @@ class Watch:
         self._epoch = now.epoch
         for room_id, head in now.heads.items():
             switchboard.compare(room_id, heads[room_id], head)
+        if lagging := [pair for pair in now.beginnings.items() if switchboard.lagging(*pair)]:
+            self._show_beginnings_soon(lagging)
         gone = heads.keys() - now.heads.keys()
         changed = self._changed(shown, now.versions, gone, credentials - now.credentials)
         if switchboard.is_blind:  # first of all, what they may not see any more
@@ -165,6 +170,31 @@ class Watch:
                 socket.identity = identity
                 self._switchboard.reseat(socket, standing)
         return True
+
+    def _show_beginnings_soon(self, beginnings: Sequence[tuple[str, int]]) -> None:
+        if self._showing is None or self._showing.done():
+            self._showing = self._tasks.start(self._show_beginnings(beginnings))
+
+    async def _show_beginnings(self, beginnings: Sequence[tuple[str, int]]) -> None:
+        """Tell who is in these rooms what is gone of them; some at a time, for they may be all."""
+        for room_id, first_seq in beginnings:
+            sockets = self._switchboard.lagging(room_id, first_seq)
+            for start in range(0, len(sockets), SEATS_AT_ONCE):
+                some = sockets[start : start + SEATS_AT_ONCE]
+                users = {socket.identity.user.pk for socket in some}
+                try:
+                    standings = await self._threads.query(rooms.standings, users, [room_id])
+                except ChatError:
+                    return  # the next check finds them again
+                for socket in some:
+                    self._show_seat(socket, standings.get(socket.identity.user.pk), room_id)
+
+    def _show_seat(self, socket: Socket, standing: Standing | None, room_id: str) -> None:
+        here = self._switchboard.users.get(socket.user_key)
+        if here is None or standing is None or standing.version < here.shown:
+            return  # gone, or another look began later and was faster
+        if room_id in standing.seats:
+            self._switchboard.show_seat(socket, standing.seats[room_id])
 
     async def _tend_forever(self) -> None:
         while True:

@@ -70,6 +70,8 @@ class Client:
         known = self.rooms.get(room)
         self.rooms[room] = {**frame, "seq": max(frame["seq"], known["seq"] if known else 0)}
         self.cursors.setdefault(room, frame["delivered_rev"])
+        for seq in [seq for seq in self.messages.get(room, {}) if seq < frame["first_seq"]]:
+            del self.messages[room][seq]
 
     def _message(self, frame: Frame) -> list[Frame]:
         room, rev = frame["room"], frame["rev"]

@@ -104,6 +104,16 @@ test("a room that is slow no more says so by silence", () => {
   assert.equal(kitchen(reduce(slow, room())).slow_mode, 0);
 });
 
+test("what a room no longer keeps is gone here as well", () => {
+  const seen = welcome({ rooms: [room({ seq: 9, rev: 9 })] });
+  let state = after(seen, look(), history(1, 9), room({ seq: 9, rev: 9, first_seq: 6 }));
+  assert.deepEqual(shown(state), [6, 7, 8, 9]);
+  assert.equal(kitchen(state).messages.has(5), false);
+  assert.equal(onShow(kitchen(state)).moreBefore, false);
+  state = after(seen, look(), history(1, 9), room({ seq: 9, rev: 9, first_seq: 10 }));
+  assert.deepEqual(onShow(kitchen(state)), { messages: [], moreBefore: false, moreAfter: false });
+});
+
 test("a room that one left is gone", () => {
   assert.equal(after(welcome({ rooms: [room()] }), { type: "room", room: "kitchen", left: true }).rooms.size, 0);
 });

@@ -29,6 +29,13 @@ test("a room says that it is empty only when nothing was ever written there", ()
   assert.deepEqual(outline(timeline({ room: { ...room, seq: 5 } })), []);
 });
 
+test("where older messages are no longer kept, that stands before the first", () => {
+  const room = { ...receipts({}), first_seq: 3, seq: 4 };
+  assert.deepEqual(outline(timeline({ room, messages: [message(3), message(4)] })), ["gone", "day", "+bob", " bob"]);
+  assert.deepEqual(outline(timeline({ room, messages: [message(4)] })), ["day", "+bob"]);
+  assert.deepEqual(outline(timeline({ room: { ...room, first_seq: 5 } })), ["gone"]);
+});
+
 test("the divider stands before the first new message and never before what is on its way", () => {
   const messages = [message(1), message(2)];
   const waiting = [{ id: "x", room: "kitchen", body: "hello", at: Date.parse(message(1).at), state: "sending" }];

@@ -86,7 +86,16 @@ function meet(state, { online, last_seen, ...frame }) {
     read_seq: Math.max(known?.read_seq ?? 0, frame.read_seq),
     receipts: new Map(Object.entries(frame.receipts ?? {}).map(([user, cursors]) => [user, further(known?.receipts.get(user), cursors)])),
   };
-  return change({ ...state, people, rooms: new Map(state.rooms).set(frame.room, room) }, frame.room, (same) => same);
+  return change({ ...state, people, rooms: new Map(state.rooms).set(frame.room, room) }, frame.room, purge);
+}
+
+/** What lies before the room's beginning is gone, here as well. */
+function purge(room) {
+  const { messages, window, first_seq } = room;
+  const kept = new Map([...messages].filter(([seq]) => seq >= first_seq));
+  if (kept.size === messages.size) return room;
+  const [from, to] = window ?? [0, 0];
+  return { ...room, messages: kept, window: to < first_seq ? null : [Math.max(from, first_seq), to] };
 }
 
 function leave(state, id) {

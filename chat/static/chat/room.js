@@ -194,7 +194,7 @@ export function roomView(client, drafts, { notify, address, visit }) {
     show(list, all, create, (element, row) => {
       if (row.kind === "day") write(element, dayName(row.at));
       else if (row.kind === "new") write(element, text("new"));
-      else if (row.kind === "empty") write(element, text("room.empty"));
+      else if (row.kind === "empty" || row.kind === "gone") write(element, text(`room.${row.kind}`));
       else fillMessage(element, row, { ...options, linked: linked !== null && row.message.seq === linked });
     });
   }

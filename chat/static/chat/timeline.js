@@ -8,7 +8,7 @@ const day = (at) => new Date(at).toDateString();
 
 /**
  * `messages` as the server sent them, `waiting` as `pending` gives them, `newAfter` the seq after which the divider stands (or null).
- * Rows: {kind: "day", at} · {kind: "new"} · {kind: "empty"} (alone) · {kind: "message", key, message, opens, mark?, readers?, readBy?} where `opens` begins
+ * Rows: {kind: "day", at} · {kind: "new"} · {kind: "empty"} (alone) · {kind: "gone"} (before the oldest that is kept) · {kind: "message", key, message, opens, mark?, readers?, readBy?} where `opens` begins
  * a group, `readers` have read up to here and no further, and `readBy` are all who have. A row's key stays the same from pending to
  * message, so that it is updated in place.
  */
@@ -30,7 +30,9 @@ export function rows({ room, messages, waiting, newAfter, me }) {
     result.push({ kind: "message", key: key(message), message, mark, opens, ...upToHere });
     previous = message;
   }
-  if (result.length === 0 && room.seq < room.first_seq) result.push({ kind: "empty", key: "empty" });
+  const begins = messages.length === 0 ? room.seq < room.first_seq : messages[0].seq <= room.first_seq;
+  if (begins && room.first_seq > 1) result.unshift({ kind: "gone", key: "gone" });
+  else if (begins && result.length === 0) result.push({ kind: "empty", key: "empty" });
   return result;
 }
 

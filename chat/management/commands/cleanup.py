@@ -1,0 +1,29 @@
+"""`manage.py cleanup`: clear away what has run out."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import Error
+
+from chat import leftovers
+from chat.complaints import in_words
+
+
+class Command(BaseCommand):
+    help = "Remove tokens, tickets and sessions that have expired, and leases of dead workers."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--dry-run", action="store_true", help="only say what would go")
+        parser.add_argument("--quiet", action="store_true", help="say nothing unless it goes wrong")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        found = leftovers.leftovers() if options["dry_run"] else leftovers.remove()
+        verb = "would be removed" if options["dry_run"] else "removed"
+        try:
+            for what, count in found:
+                if not options["quiet"]:
+                    self.stdout.write(f"{what}: {count:,} {verb}")
+        except Error as error:
+            raise CommandError(
+                f"The database is busy or away ({in_words(error)}): run it again."
+            ) from None

@@ -1,0 +1,269 @@
+"""Old messages go, and nobody is deceived: numbers stay, cursors below are reset, retries known."""
+
+from datetime import UTC, datetime, timedelta
+from unittest.mock import patch
+from uuid import uuid4
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import OperationalError
+
+from chat import archive, leases, messaging, retention, rooms
+from chat.archive import Cursor
+from chat.authentication import issue_token
+from chat.errors import NotFound
+from chat.models import Lease, Message, Token
+from chat.retention import purge
+from chat.serializers import room_frame
+from tests.client import Client
+from tests.conversation import Reader, bodies, draft, post, read_on, say, say_much, seqs, stored
+from tests.failures import meanwhile
+from tests.fake_browser import browser
+
+DAY = timedelta(days=1)
+LONG_AGO = timedelta(days=100)
+
+
+def age(room, upto, by=LONG_AGO):
+    """As if these messages had been said that much earlier."""
+    old = Message.objects.filter(room=room, seq__lte=upto)
+    old.update(created_at=datetime.now(UTC) - by)
+
+
+def purge_all(**options):
+    return [*purge(90 * DAY, **options)]
+
+
+@pytest.fixture
+def old(alice, kitchen):
+    """Ten messages, of which six are old."""
+    say_much(alice, kitchen, 10)
+    age(kitchen, upto=6)
+    return kitchen
+
+
+# What is stored
+
+
+def test_old_messages_are_emptied_and_keep_their_numbers(old):
+    [purged] = purge_all()
+    assert (purged.room, purged.room_id, purged.messages, purged.bytes) == ("Kitchen", old.pk, 6, 6)
+    assert bodies(stored(old)) == ["", "", "", "", "", "", "7", "8", "9", "10"]
+    assert [m.deleted for m in stored(old)] == [True] * 6 + [False] * 4
+    assert seqs(stored(old)) == [*range(1, 11)]
+    old.refresh_from_db()
+    assert (old.first_seq, old.first_rev, old.seq, old.rev) == (7, 7, 10, 10)
+
+
+def test_purging_again_changes_nothing(old):
+    purge_all()
+    assert purge_all() == []
+
+
+def test_it_may_be_stopped_and_begun_again(old, monkeypatch):
+    monkeypatch.setattr(retention, "BATCH", 2)
+    with patch("time.sleep", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+        purge_all()
+    old.refresh_from_db()
+    assert (old.first_seq, bodies(stored(old))[:3]) == (3, ["", "", "3"])
+    assert purge_all()[0].messages == 4
+
+
+def test_bytes_are_those_that_are_stored(alice, kitchen):
+    say(alice, kitchen, "Grüße")
+    age(kitchen, upto=1)
+    [purged] = purge_all()
+    assert purged.bytes == 7
+
+
+def test_a_dry_run_tells_and_changes_nothing(old, monkeypatch):
+    monkeypatch.setattr(retention, "BATCH", 4)
+    [purged] = purge_all(dry_run=True)
+    assert (purged.messages, purged.bytes) == (6, 6)
+    assert bodies(stored(old))[0] == "1"
+    old.refresh_from_db()
+    assert old.first_seq == 1
+
+
+def test_other_rooms_stay_as_they_are(old, alice, garden):
+    say(alice, garden, "Hello")
+    age(garden, upto=1)
+    assert [purged.room for purged in purge_all(room_ids=[old.pk])] == ["Kitchen"]
+    assert bodies(stored(garden)) == ["Hello"]
+
+
+def test_a_retry_of_a_purged_message_is_recognised_years_later(alice, kitchen):
+    first = draft(alice, kitchen, "Hello", uuid4())
+    post(first)
+    age(kitchen, upto=1)
+    purge_all()
+    again = post(first)
+    assert (again.new, again.message.seq) == (False, 1)
+
+
+def test_what_is_gone_can_neither_be_edited_nor_deleted(old, alice):
+    purge_all()
+    with pytest.raises(NotFound):
+        messaging.edit(alice, old.pk, 3, "Changed")
+    with pytest.raises(NotFound):
+        messaging.delete(alice, old.pk, 3)
+    old.refresh_from_db()
+    assert old.rev == 10
+
+
+# What readers see
+
+
+def test_a_reader_who_was_away_is_reset_to_what_is_kept(old):
+    reader = Reader(old)
+    reader.cursor = Cursor(3)
+    purge_all()
+    assert reader.read_a_page().reset
+    assert reader.bodies == ["7", "8", "9", "10"]
+
+
+def test_a_reader_who_had_everything_that_went_goes_on(old):
+    purge_all()
+    [page] = read_on(old, Cursor(6))
+    assert (page.reset, seqs(page.messages)) == (False, [7, 8, 9, 10])
+
+
+def test_a_reader_who_missed_a_change_of_what_went_is_reset(old, alice):
+    messaging.edit(alice, old.pk, 2, "edited")
+    purge_all()
+    [page] = read_on(old, Cursor(10))
+    assert page.reset
+    assert bodies(page.messages) == ["7", "8", "9", "10"]
+
+
+def test_a_room_that_is_empty_now_is_reset_to_nothing(old):
+    age(old, upto=10)
+    purge_all()
+    [page] = read_on(old, Cursor(3))
+    assert (page.messages, page.reset, page.upto, page.complete) == ([], True, 10, True)
+
+
+@pytest.mark.parametrize("place", [{"before": 9}, {"around": 3}, {"after": 2}, {}])
+def test_history_ends_where_the_room_begins(old, bob, place):
+    purge_all()
+    history = archive.history(bob.pk, old.pk, **place)
+    assert set(seqs(history.messages)) <= {7, 8, 9, 10}
+    assert not history.more_before
+
+
+def test_what_is_gone_is_not_unread(old, bob):
+    purge_all()
+    frame = room_frame(rooms.seat(bob.pk, old.pk), lambda _: False)
+    assert (frame.seq - frame.read_seq, frame.first_seq) == (4, 7)
+
+
+async def test_a_purge_reaches_who_is_connected_and_who_was_away(
+    impatient, application, tokens, alice, kitchen
+):
+    away = Client()
+    async with browser(application, tokens["bob"], client=away):
+        pass
+    await meanwhile(say_much, alice, kitchen, 10)
+    async with browser(application, tokens["bob"]) as bob:
+        await bob.sees(kitchen.pk, *map(str, range(1, 11)))
+        await meanwhile(age, kitchen, 6)
+        assert len(await meanwhile(purge_all)) == 1
+        await bob.until(lambda: bob.client.rooms[kitchen.pk]["first_seq"] == 7)
+        assert bob.client.bodies(kitchen.pk) == ["7", "8", "9", "10"]
+        await bob.post("11", room=kitchen.pk)
+        await bob.sees(kitchen.pk, "10", "11")
+        history = await bob.ask("history", room=kitchen.pk, before=8)
+        assert [m["seq"] for m in history["messages"]] == [7]
+        assert not history["more_before"]
+        assert bob.client.resets == 0
+    async with browser(application, tokens["bob"], client=away) as late:
+        await late.sees(kitchen.pk, "7", "8", "9", "10", "11")
+        assert late.client.resets == 1
+        assert late.client.bodies(kitchen.pk) == bob.client.bodies(kitchen.pk)
+
+
+async def test_everybody_in_a_large_room_is_told_by_few_questions(
+    impatient, application, worker, tokens, alice, kitchen, monkeypatch
+):
+    await meanwhile(say_much, alice, kitchen, 4)
+    await meanwhile(age, kitchen, 2)
+    monkeypatch.setattr("chat.watch.SEATS_AT_ONCE", 2)
+    async with (
+        browser(application, tokens["alice"]) as one,
+        browser(application, tokens["alice"]) as two,
+        browser(application, tokens["bob"]) as three,
+    ):
+        with patch("chat.watch.rooms.standings", wraps=rooms.standings) as asked:
+            await meanwhile(purge_all)
+            for page in (one, two, three):
+                await page.until(lambda p=page: p.client.rooms[kitchen.pk]["first_seq"] == 3)
+        assert asked.call_count == 2
+
+
+# The commands
+
+
+def test_the_command_tells_each_room_and_the_sum(old, capsys):
+    call_command("purge", older_than="90d")
+    said = capsys.readouterr().out
+    assert f"Kitchen ({old.pk}): 6 messages, 6 bytes" in said
+    assert "6 messages of 6 bytes are gone." in said
+
+
+def test_without_an_age_the_setting_counts(old, settings, capsys):
+    call_command("purge")
+    assert "CHAT_KEEP_DAYS is 0" in capsys.readouterr().out
+    settings.CHAT_KEEP_DAYS = 99
+    call_command("purge", dry_run=True)
+    assert "6 messages of 6 bytes would go." in capsys.readouterr().out
+    call_command("purge", quiet=True)
+    assert capsys.readouterr().out == ""
+    assert bodies(stored(old))[5:7] == ["", "7"]
+
+
+@pytest.mark.parametrize("older_than", ["0d", "d", "-1d", "90", "1y", "9999999999d"])
+def test_an_age_that_makes_no_sense_is_refused(older_than):
+    with pytest.raises(CommandError, match="90d"):
+        call_command("purge", f"--older-than={older_than}")
+
+
+def test_a_room_that_does_not_exist_is_refused(old):
+    with pytest.raises(CommandError, match="no room nowhere"):
+        call_command("purge", "--older-than=90d", "--room=nowhere", f"--room={old.pk}")
+    assert bodies(stored(old))[0] == "1"
+
+
+@pytest.mark.parametrize("command", [["purge", "--older-than=90d"], ["cleanup"]])
+def test_a_database_that_is_away_is_told_in_one_line(db, command):
+    with (
+        patch("django.db.models.query.QuerySet.__iter__", side_effect=OperationalError("gone")),
+        pytest.raises(CommandError, match="OperationalError: gone"),
+    ):
+        call_command(*command)
+
+
+@pytest.fixture
+def leftovers(alice, client):
+    client.force_login(alice)
+    live = issue_token(alice)[0]
+    issue_token(alice)
+    Token.objects.filter(kind="bearer").exclude(digest=Token.objects.first().pk).update(
+        expires_at=datetime.now(UTC) - DAY
+    )
+    leases.begin("dead", {})
+    leases.begin("living", {})
+    Lease.objects.filter(pk="dead").update(renewed_at=datetime.now(UTC) - DAY)
+    return live
+
+
+def test_cleanup_removes_what_has_run_out_and_nothing_else(leftovers, client, capsys):
+    call_command("cleanup", dry_run=True)
+    assert "Bearer tokens that have expired: 1 would be removed" in capsys.readouterr().out
+    assert (Token.objects.count(), Lease.objects.count()) == (2, 2)
+    call_command("cleanup")
+    said = capsys.readouterr().out
+    assert "Bearer tokens that have expired: 1 removed" in said
+    assert "Sessions that have expired: 0 removed" in said
+    assert "Leases of workers that died: 1 removed" in said
+    assert (Token.objects.count(), [lease.pk for lease in Lease.objects.all()]) == (1, ["living"])
+    assert client.get("/").status_code == 200
