@@ -25,6 +25,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils.crypto import constant_time_compare
 
+from . import conf
 from .models import Token
 from .rooms import UserKey
 
@@ -142,7 +143,14 @@ def _issue(
         issuer=issuer,
         expires_at=Now() + life,
     )
+    _end_the_oldest(user, kind)
     return secret, token
+
+
+def _end_the_oldest(user: AbstractBaseUser, kind: Token.Kind) -> None:
+    mine = Token.objects.filter(user_id=user.pk, kind=kind)
+    latest = mine.order_by("-expires_at", "-created_at").values("pk")[: conf.TOKENS[kind]]
+    mine.exclude(pk__in=latest).delete()
 
 
 def _digest(secret: str) -> str:

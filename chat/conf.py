@@ -19,6 +19,8 @@ IN_FLIGHT = 256  # writes of one socket that wait for their commit before we sto
 LINES_RATE = 1_000  # that one socket may say a second, each of 8 KiB; ten times as many at once
 SMALL_ROOM = 50  # members up to which a room shows everybody's receipts
 BURST_SECONDS = 5  # of `post_rate` may come at once
+TOKENS = {"bearer": 100, "ticket": 50}  # of one user that are good; another ends the oldest
+ROOMS_OWNED = 500  # groups and feeds of one user
 CONNECTIONS = 50  # open sockets of one user; of one address as many times its people
 
 PRIVATE = (  # loopback, and networks that the internet does not reach

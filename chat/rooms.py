@@ -298,12 +298,19 @@ def create(
         room.clean_fields()
     except ValidationError as error:
         raise BadFrame("; ".join(error.messages)) from None
+    if _owned(owner) >= conf.ROOMS_OWNED:
+        raise Forbidden("You own as many rooms as anybody may.")
     with transaction.atomic():
         room.save(force_insert=True)
         _insert_seats(room, [owner], Membership.Role.OWNER)
         others = _insert_seats(room, [user for user in members if user.pk != owner.pk])
         _raise_access_in(room, came=[owner.pk, *others])
     return room
+
+
+def _owned(user: AbstractBaseUser) -> int:
+    """How many rooms; somebody who makes some at the same moment may get one more."""
+    return Membership.objects.filter(user_id=user.pk, role=Membership.Role.OWNER).count()
 
 
 def join(user: AbstractBaseUser, room_id: str) -> None:

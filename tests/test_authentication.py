@@ -7,6 +7,7 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 from django.utils.crypto import get_random_string
 
+from chat import conf
 from chat.authentication import Credentials, by_bearer, by_ticket, holder, identify, issue_ticket
 from chat.models import Token
 from tests.conftest import token
@@ -103,7 +104,21 @@ def test_expired_tokens_are_cleared_away_by_the_next(alice, bob, secret):
     assert Token.objects.filter(user=bob).count() == 1
 
 
+def test_somebody_who_asks_for_token_after_token_keeps_the_latest(alice, bob, monkeypatch):
+    monkeypatch.setitem(conf.TOKENS, "bearer", 3)
+    bobs, alices = token(bob), [token(alice) for _ in range(5)]
+    assert [bearer(secret) is not None for secret in alices] == [False] * 2 + [True] * 3
+    assert bearer(bobs)
+
+
 # Tickets
+
+
+def test_somebody_who_asks_for_ticket_after_ticket_keeps_the_latest(secret, monkeypatch):
+    monkeypatch.setitem(conf.TOKENS, "ticket", 3)
+    tickets = [issue_ticket(bearer(secret)) for _ in range(5)]
+    assert [by_ticket(ticket) is not None for ticket in tickets] == [False] * 2 + [True] * 3
+    assert bearer(secret)
 
 
 def test_a_ticket_is_whose_token_it_was_asked_with(alice, secret):

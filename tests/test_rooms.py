@@ -146,6 +146,15 @@ def test_the_first_message_of_a_direct_room_waits_for_both(alice, bob):
 # Groups and feeds
 
 
+def test_nobody_owns_rooms_without_end(alice, bob, monkeypatch):
+    monkeypatch.setattr(conf, "ROOMS_OWNED", 2)
+    rooms.create(alice, "Attic")
+    rooms.create(alice, "News", kind="feed")
+    with pytest.raises(Forbidden):
+        rooms.create(alice, "Cellar")
+    rooms.create(bob, "Cellar", members=[alice])
+
+
 def test_whoever_creates_a_room_owns_it(alice, bob):
     room = rooms.create(alice, " Kitchen ", members=[bob])
     assert (room.kind, room.name, room.open) == ("group", "Kitchen", False)
