@@ -29,7 +29,7 @@ from .lifespan import Lifespan
 from .listener import BACKLOG, Listener, is_loopback
 from .notices import READY, STOPPING, notify
 from .places import Places, room
-from .proxies import TrustedProxies, networks
+from .proxies import Headers, TrustedProxies, networks, values
 from .request import Request
 from .transport import port_on
 from .websocket import Inbox, WebSocketProtocol, configured
@@ -79,6 +79,7 @@ class Server(server.Server):  # type: ignore[misc]
         self.endpoints: list[str] = [] if listeners else self.endpoints
         self._ports: list[Any] = []
         self._proxies = proxies
+        self._has_suspected = False  # a proxy that nobody named
         self.http_max_body = http_max_body
         self._drain_timeout = drain_timeout
         self._lifespan = Lifespan(self.application)
@@ -157,11 +158,25 @@ class Server(server.Server):  # type: ignore[misc]
             scope["scheme"] = names[protocol.transport_details.is_secure]
         if proxies is None or not proxies.trust(scope["client"]):
             scope["root_path"] = self.root_path  # and not what a client's Daphne-Root-Path says
+            if proxies is None:
+                self._suspect_a_proxy(scope["client"], headers)
             return
         if client := proxies.client(headers):
             protocol.client_addr = scope["client"] = [client, 0]
         if scheme := proxies.scheme(headers):
             scope["scheme"] = names[scheme in {"https", "wss"}]
+
+    def _suspect_a_proxy(self, peer: Sequence[Any] | None, headers: Headers) -> None:
+        """Say once that somebody may have forgotten to name one; clients may make headers up."""
+        if self._has_suspected or not values(headers, "X-Forwarded-For"):
+            return
+        self._has_suspected = True
+        logger.warning(
+            "%s says for whom it speaks (X-Forwarded-For), and is not believed: all who come"
+            " through it look like one address. If it is a proxy of yours, name it in"
+            " TRUSTED_PROXIES, or by --proxy-headers and --trusted-proxies.",
+            peer[0] if peer else "A peer on a Unix socket",
+        )
 
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
         match message["type"]:

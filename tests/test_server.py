@@ -141,6 +141,19 @@ def test_a_client_is_not_believed_to_be_forwarded_over_http(hardened):
     assert (scope["client"][0], scope["scheme"], scope["root_path"]) == ("127.0.0.1", "http", "")
 
 
+async def test_a_proxy_that_may_have_been_forgotten_is_told_of_once(tmp_path):
+    with served(tmp_path / "log") as running:
+        await running.ask("/websocket_scope")
+        assert "TRUSTED_PROXIES" not in (tmp_path / "log").read_text()
+        running.http(FORWARDED)
+        await running.ask("/websocket_scope", additional_headers=FORWARDED)
+    told = [
+        line for line in (tmp_path / "log").read_text().splitlines() if "TRUSTED_PROXIES" in line
+    ]
+    assert len(told) == 1
+    assert "127.0.0.1 says for whom it speaks" in told[0]
+
+
 def test_a_form_is_left_to_the_application(hardened):
     """Twisted would read it on the event loop, and refuse this one."""
     connection = HTTPConnection("127.0.0.1", hardened.port, timeout=PATIENCE)
