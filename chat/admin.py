@@ -6,19 +6,20 @@ Nothing here saves a whole row: it was read without a lock, and its numbers are 
 # mypy: disable-error-code="type-arg"
 # Django's admin is generic only in its stubs.
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.options import InlineModelAdmin
 from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from . import conf, messaging, rooms
-from .models import Access, Epoch, Membership, Message, Room, Token
+from . import conf, control, leases, messaging, rooms
+from .models import Access, Connection, Epoch, Lease, Membership, Message, Room, Token
 
 USERNAME = get_user_model().USERNAME_FIELD
 MANAGED = (Room.Kind.GROUP, Room.Kind.FEED)  # who is in the others is not for people to decide
@@ -209,7 +210,65 @@ class AccessAdmin(Lasting):
     readonly_fields = ["user", "version"]
 
     def save_model(self, request: HttpRequest, obj: Access, form: Any, change: bool) -> None:
-        rooms.ban(obj.user, obj.banned_until)
+        control.ban(obj.user, obj.banned_until)
+
+
+@admin.register(Connection)
+class ConnectionAdmin(Unchangeable, Lasting):
+    """Open WebSockets of all workers. What is asked here, their workers do within a second."""
+
+    list_display = [
+        *("user", "address", "client", "subprotocol", "state", "lease", "since", "active_at")
+    ]
+    list_filter = ["state", "subprotocol"]
+    list_select_related = ["user", "lease"]
+    search_fields = [f"user__{USERNAME}", "address"]
+    search_help_text = _("A username or an address")
+    ordering = ["-since"]
+    fields = list_display  # type: ignore[assignment]
+    actions = ["disconnect", "disconnect_users", "kick_users", "end_sessions"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Connection]:
+        return leases.living_connections()
+
+    def has_close_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("chat.change_connection")
+
+    @admin.action(description=_("Disconnect (they come back)"), permissions=["close"])
+    def disconnect(self, request: HttpRequest, queryset: QuerySet[Connection]) -> None:
+        count = control.disconnect(list(queryset.values_list("pk", flat=True)))
+        self.message_user(request, _("%d connections are being closed.") % count)
+
+    @admin.action(description=_("Disconnect all of these users"), permissions=["close"])
+    def disconnect_users(self, request: HttpRequest, queryset: QuerySet[Connection]) -> None:
+        self._to_each_user(request, queryset, control.disconnect_user)
+
+    @admin.action(description=_("Kick these users"), permissions=["close"])
+    def kick_users(self, request: HttpRequest, queryset: QuerySet[Connection]) -> None:
+        self._to_each_user(request, queryset, control.kick)
+
+    @admin.action(description=_("End all sessions of these users"), permissions=["close"])
+    def end_sessions(self, request: HttpRequest, queryset: QuerySet[Connection]) -> None:
+        self._to_each_user(request, queryset, control.end_sessions)
+
+    def _to_each_user(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[Connection],
+        act: Callable[[AbstractBaseUser], object],
+    ) -> None:
+        users = get_user_model()._default_manager.filter(pk__in=queryset.values("user"))
+        for user in users:
+            act(user)
+        self.message_user(request, _("Done for %d users.") % len(users))
+
+
+@admin.register(Lease)
+class LeaseAdmin(Unchangeable, Lasting):
+    """Workers that have connections."""
+
+    list_display = ["__str__", "started_at", "renewed_at"]
+    fields = ["worker", "host", "pid", "started_at", "renewed_at"]
 
 
 @admin.register(Token)

@@ -6,6 +6,7 @@ the channel layer for each socket, where one switchboard per worker does.
 
 import asyncio
 import logging
+from functools import lru_cache
 from io import BytesIO
 
 from channels.consumer import AsyncConsumer
@@ -16,23 +17,24 @@ from django.core.handlers.asgi import ASGIRequest
 from . import conf, metrics, origins
 from .authentication import Credentials
 from .close_codes import CloseCode
-from .errors import Banned, ChatError, NotLoggedIn, Restarting, TooManyConnections
+from .errors import Banned, ChatError, NotLoggedIn, RateLimited, Restarting, TooManyConnections
 from .frame_socket import FrameSocket
 from .limits import TokenBucket
-from .sockets import Socket
+from .sockets import Endpoint, Socket
 from .text_socket import TextSocket
 from .worker import Receive, Scope, Send, Worker
 
 logger = logging.getLogger(__name__)
 
-FRAMES = "chat.v1.json"
-TEXT = "chat"
+DIALECTS = {socket.subprotocol: socket for socket in (FrameSocket, TextSocket)}  # best first
+CLIENT_CHARS = 200
 SILENCE = 10.0  # seconds until a client that speaks frames must have said something
 
 REFUSALS: dict[type[ChatError], CloseCode] = {
     NotLoggedIn: CloseCode.LOGGED_OUT,
     Banned: CloseCode.BANNED,
     TooManyConnections: CloseCode.TOO_MANY,
+    RateLimited: CloseCode.TOO_FAST,
     Restarting: CloseCode.RESTART,
 }
 
@@ -42,7 +44,7 @@ GONE = 1006  # without a word
 _KNOWN = (*CloseCode, 1000, 1001, 1005, GONE, 1009, 4009, 4509)
 _CLOSES = {int(code): metrics.closes.labels(str(int(code))) for code in _KNOWN}
 _OTHER = metrics.closes.labels("other")
-for _dialect in (FRAMES, TEXT):
+for _dialect in DIALECTS:
     metrics.connections.labels(_dialect)
 
 
@@ -57,15 +59,16 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # untyped
         self._code: int = GONE
         self._pace = TokenBucket(conf.LINES_RATE, 10 * conf.LINES_RATE)
         await receive()  # websocket.connect
-        credentials = _trusted_credentials(_as_request(scope))
+        request = _as_request(scope)
+        credentials = _trusted_credentials(request)
         if credentials is None:
             await send({"type": "websocket.close"})  # before accepting: HTTP 403
             return
         await self._accept()
-        metrics.connections.labels(self._dialect_name).inc()
+        metrics.connections.labels(self.dialect.subprotocol).inc()
         socket: Socket | None = None
         try:
-            socket = await self._admit(credentials)
+            socket = await self._admit(credentials, _endpoint(request))
             socket.begin()
             await self._listen(socket)
         except ChatError as error:
@@ -81,22 +84,20 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # untyped
             if socket is not None:
                 self.worker.switchboard.unregister(socket)
                 socket.abandon()
-            metrics.connections.labels(self._dialect_name).dec()
+            metrics.connections.labels(self.dialect.subprotocol).dec()
             _CLOSES.get(self._close_code(socket), _OTHER).inc()
 
     async def _accept(self) -> None:
         offered = self.scope["subprotocols"]
-        chosen = next((name for name in (FRAMES, TEXT) if name in offered), None)
-        self.dialect = FrameSocket if chosen == FRAMES else TextSocket
-        self._dialect_name = chosen or TEXT
+        chosen = next((name for name in DIALECTS if name in offered), None)
+        self.dialect = DIALECTS.get(chosen or "", TextSocket)
         await self.send({"type": "websocket.accept", "subprotocol": chosen})
 
-    async def _admit(self, credentials: Credentials) -> Socket:
+    async def _admit(self, credentials: Credentials, endpoint: Endpoint) -> Socket:
         identity, standing = await self.worker.admit(credentials)
         pings = "websocket.ping" in self.scope.get("extensions", {})
-        socket = self.dialect(self.send, identity, self.worker, pings=pings)
-        if self.worker.switchboard.connections(socket) >= conf.CONNECTIONS:
-            raise TooManyConnections
+        socket = self.dialect(self.send, identity, endpoint, self.worker, pings=pings)
+        self.worker.insist_on_room(socket)
         self.worker.switchboard.register(socket, standing)
         return socket
 
@@ -154,6 +155,18 @@ def _as_request(scope: Scope) -> ASGIRequest:
         "query_string": scope["query_string"].decode(errors="replace"),  # Django would raise
     }
     return ASGIRequest({**scope, **http}, BytesIO())
+
+
+def _endpoint(request: ASGIRequest) -> Endpoint:
+    return Endpoint(
+        request.META.get("REMOTE_ADDR", ""), _in_print(request.headers.get("User-Agent", ""))
+    )
+
+
+@lru_cache(maxsize=1_000)
+def _in_print(text: str) -> str:
+    """What may be stored and shown; the same text for all who say the same."""
+    return "".join(char for char in text if char.isprintable())[:CLIENT_CHARS]
 
 
 def _trusted_credentials(request: ASGIRequest) -> Credentials | None:

@@ -17,7 +17,7 @@ from .errors import BadFrame, ChatError, NotFound, RateLimited
 from .limits import Strikes
 from .messaging import Draft, Posted
 from .rooms import Seat
-from .sockets import ASGISend, Socket
+from .sockets import ASGISend, Endpoint, Socket
 from .worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -30,11 +30,20 @@ HASTY_POSTS = (100, 10.0)
 class FrameSocket(Socket):
     """Translates; whatever there is to decide, others decide."""
 
+    subprotocol = "chat.v1.json"
     speaks_first = True
     joins_messages = True
 
-    def __init__(self, send: ASGISend, identity: Identity, worker: Worker, *, pings: bool) -> None:
-        super().__init__(send, identity)
+    def __init__(
+        self,
+        send: ASGISend,
+        identity: Identity,
+        endpoint: Endpoint,
+        worker: Worker,
+        *,
+        pings: bool,
+    ) -> None:
+        super().__init__(send, identity, endpoint)
         self._worker = worker
         self._resumes: list[str | None] = []  # refs that wait for `synced`
         self._bad_frames = Strikes(*BAD_FRAMES)

@@ -1,18 +1,23 @@
-"""Who is online: the workers that live, and the connections that they hold. Synchronous.
+"""Who is connected: the workers that live, and the connections that they hold. Synchronous.
 
 Presence is never counted up and down. A worker renews one lease for all of its connections; when it
 dies, the lease runs out, and they are gone with it. All times are the database's: workers' clocks
 may differ.
 """
 
-from collections import defaultdict
-from collections.abc import Collection, Mapping
+import os
+import socket
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import Count, F, QuerySet
 from django.db.models.functions import Now
 
+from . import rows
+from .addresses import household
 from .models import Connection, LastSeen, Lease
 from .rooms import UserKey
 
@@ -22,8 +27,31 @@ MOVE = timedelta(seconds=5)  # that people take to come from a worker that ends 
 Version = tuple[datetime, int]  # when the lease began, and the number of its changes
 
 
-def renew(worker: str, opened: Mapping[str, UserKey], closed: Collection[str]) -> bool:
-    """Note that a worker lives, and which of its connections (by key) were opened and closed.
+class Link(NamedTuple):
+    """A connection, as its worker tells of it."""
+
+    user_id: UserKey
+    address: str = ""
+    client: str = ""
+    subprotocol: str = ""
+    state: str = Connection.State.SILENT
+    idle: float = 0  # seconds since its client last said something
+
+
+class Crowd(NamedTuple):
+    """How many connections users, and addresses as limits count them, have on a worker."""
+
+    users: Counter[UserKey]
+    households: Counter[str]
+
+
+def renew(
+    worker: str,
+    opened: Mapping[str, Link],
+    closed: Collection[str],
+    moved: Mapping[str, Link] | None = None,
+) -> bool:
+    """Note that a worker lives, and which of its connections (by key) opened, closed and moved on.
 
     False if there is no such lease, or no longer: nothing was noted, and `begin` is due.
     """
@@ -34,14 +62,16 @@ def renew(worker: str, opened: Mapping[str, UserKey], closed: Collection[str]) -
         if closed:
             _end(Connection.objects.filter(pk__in=closed))
         _insert(worker, opened)
+        if moved:
+            _update(moved)
     return True
 
 
-def begin(worker: str, connections: Mapping[str, UserKey]) -> None:
+def begin(worker: str, connections: Mapping[str, Link]) -> None:
     """A lease for a worker with exactly these connections, whatever is known of it by now."""
     with transaction.atomic():
         if not _touch(worker, 1):
-            Lease.objects.create(worker=worker)
+            Lease.objects.create(worker=worker, host=socket.gethostname()[:64], pid=os.getpid())
         _end(Connection.objects.filter(lease=worker).exclude(pk__in=list(connections)))
         _insert(worker, connections)
 
@@ -79,19 +109,42 @@ def versions() -> dict[str, Version]:
     }
 
 
-def users(workers: Collection[str]) -> dict[str, set[UserKey]]:
-    """Who has a connection on each of these workers."""
-    found: dict[str, set[UserKey]] = defaultdict(set)
-    rows = Connection.objects.filter(lease__in=workers).values_list("lease", "user")
-    for worker, user_id in rows.distinct():
-        found[worker].add(user_id)
+def crowds(workers: Collection[str]) -> dict[str, Crowd]:
+    """Who is connected to each of these workers."""
+    found = {worker: Crowd(Counter(), Counter()) for worker in workers}
+    links = Connection.objects.filter(lease__in=workers).values_list("lease", "user", "address")
+    for worker, user_id, address, count in links.annotate(count=Count("pk")):
+        found[worker].users[user_id] += count
+        if home := household(address):
+            found[worker].households[home] += count
     return found
+
+
+def together(crowds: Iterable[Crowd]) -> Crowd:
+    """All of them as one."""
+    users: Counter[UserKey] = Counter()
+    households: Counter[str] = Counter()
+    for crowd in crowds:
+        users.update(crowd.users)
+        households.update(crowd.households)
+    return Crowd(users, households)
+
+
+def closing(connections: Collection[str]) -> dict[str, int]:
+    """Which of these connections (by key) somebody wants closed, and with which code."""
+    asked = Connection.objects.filter(pk__in=connections, close_code__isnull=False)
+    return {key: code for key, code in asked.values_list("pk", "close_code") if code}
+
+
+def living_connections() -> QuerySet[Connection]:
+    """Those of the workers that live."""
+    return Connection.objects.filter(lease__renewed_at__gte=Now() - LIFE)
 
 
 def online(user_ids: Collection[UserKey]) -> set[UserKey]:
     """Which of these users are."""
-    living = Connection.objects.filter(lease__renewed_at__gte=Now() - LIFE)
-    return set(living.filter(user__in=user_ids).values_list("user", flat=True))
+    found = living_connections().filter(user__in=user_ids)
+    return set(found.values_list("user", flat=True))
 
 
 def last_seen(user_ids: Collection[UserKey]) -> dict[UserKey, datetime]:
@@ -109,11 +162,32 @@ def _touch(worker: str, change: int) -> bool:
     return bool(lease.update(renewed_at=Now(), version=F("version") + change))
 
 
-def _insert(worker: str, connections: Mapping[str, UserKey]) -> None:
+def _insert(worker: str, connections: Mapping[str, Link]) -> None:
     Connection.objects.bulk_create(
-        (Connection(id=k, lease_id=worker, user_id=v) for k, v in connections.items()),
+        (
+            Connection(
+                id=key,
+                lease_id=worker,
+                user_id=link.user_id,
+                address=link.address,
+                client=link.client,
+                subprotocol=link.subprotocol,
+                state=link.state,
+            )
+            for key, link in connections.items()
+        ),
         ignore_conflicts=True,  # a worker that could not wait for the answer asks again
     )
+
+
+def _update(moved: Mapping[str, Link]) -> None:
+    """Idle times are durations: workers' clocks may differ from the database's."""
+    here = Connection.objects.filter(pk__in=moved).select_for_update(no_key=True).order_by("pk")
+    changed = [
+        [key, now - timedelta(seconds=moved[key].idle), moved[key].state]
+        for key, now in here.values_list("pk", Now())
+    ]
+    rows.update(Connection, ["id", "active_at", "state"], changed)
 
 
 def _end(connections: QuerySet[Connection], at: datetime | None = None) -> None:

@@ -196,7 +196,7 @@ class Lease(models.Model):
     renewed_at = models.DateTimeField(db_default=Now(), editable=False)
 
     def __str__(self) -> str:
-        return self.worker
+        return f"{self.host}:{self.pid}" if self.host else self.worker
 
 
 class Connection(models.Model):

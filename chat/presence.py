@@ -8,14 +8,16 @@ import asyncio
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from datetime import datetime
-from typing import Self
+from typing import NamedTuple, Self
 
 from . import frames, leases, serializers
 from .errors import ChatError
 from .journal import Journal
+from .leases import Crowd, Link
 from .rooms import Fellow, Seat, UserKey
 from .sockets import Socket
 from .switchboard import Switchboard
@@ -27,8 +29,20 @@ LOOK_EVERY = 1.0  # seconds, with jitter
 RENEW_EVERY = 5.0  # seconds; leases.LIFE allows for two that fail
 # Seconds for which a closed connection still counts: a page that is loaded anew is not an absence.
 GRACE = 2.0
+SIGNS_EVERY = 10.0  # seconds until the database learns what connections have done meanwhile
 SOCKETS_AT_ONCE = 50  # told, until others have their turn
 LINES_AT_ONCE = 500  # in one WebSocket message
+
+
+class Signs(NamedTuple):
+    """Of life: what changes while a connection is open."""
+
+    heard_at: float
+    state: str
+
+    @classmethod
+    def of(cls, socket: Socket) -> Self:
+        return cls(socket.heard_at, socket.state)
 
 
 class Presence:
@@ -39,12 +53,14 @@ class Presence:
         self._worker = worker
         self._journal = journal
         self._switchboard = switchboard
-        self._noted: dict[str, UserKey] = {}  # our connections as the database has them
+        self.elsewhere = Crowd(Counter(), Counter())  # on the other workers, as of the last look
+        self._noted: dict[str, Signs] = {}  # our connections as the database has them
         self._closed: dict[str, float] = {}  # those of them that have ended, and when
         self._renewed_at: float | None = None  # None: there is no lease
+        self._signs_at = 0.0  # when the database last learnt of all of their signs
         self._is_sure = True  # of what the database has of us: no answer got lost
         self._versions: dict[str, leases.Version] = {}
-        self._users: dict[str, set[UserKey]] = {}  # by worker, as of those versions
+        self._crowds: dict[str, Crowd] = {}  # by worker, as of those versions
         self._missed: set[Socket] = set()  # they read too slowly to be told
         self._tasks = Tasks()
 
@@ -91,29 +107,40 @@ class Presence:
             raise
 
     async def _write(self, now: float) -> None:
-        here = {socket.key: socket.user_id for socket in self._switchboard.sockets()}
-        opened = {key: user_id for key, user_id in here.items() if key not in self._noted}
+        here = {socket.key: socket for socket in self._switchboard.sockets()}
+        opened = _links(here, here.keys() - self._noted.keys(), now)
         gone = self._noted.keys() - here.keys()
         self._closed = {key: self._closed.get(key, now) for key in gone}
         closed = [key for key, since in self._closed.items() if now - since >= GRACE]
         if self._renewed_at is None or not self._is_sure:
-            await self._begin(here)
+            await self._begin(here, now)
         elif opened or closed or now - self._renewed_at >= RENEW_EVERY:
-            if await self._journal.run(leases.renew, self._worker, opened, closed):
-                self._noted = {k: v for k, v in self._noted.items() if k not in closed} | opened
+            moved = _links(here, self._moved(here, now), now)
+            if await self._journal.run(leases.renew, self._worker, opened, closed, moved):
+                for key in closed:
+                    del self._noted[key]
+                self._noted |= _signs(here, opened.keys() | moved.keys())
                 self._renewed_at = now
                 await self._journal.run(leases.sweep)
             else:  # nobody heard of us for so long that others cleared up
-                await self._begin(here)
+                await self._begin(here, now)
         if not self._noted and self._renewed_at is not None:
             await self._journal.run(leases.end, self._worker)
             self._renewed_at = None
 
-    async def _begin(self, here: Mapping[str, UserKey]) -> None:
+    def _moved(self, here: Mapping[str, Socket], now: float) -> set[str]:
+        """Those of which there is news, and nobody has been told for a while."""
+        if now - self._signs_at < SIGNS_EVERY or self._switchboard.is_busy:
+            return set()
+        self._signs_at = now
+        known = here.keys() & self._noted.keys()
+        return {key for key in known if Signs.of(here[key]) != self._noted[key]}
+
+    async def _begin(self, here: Mapping[str, Socket], now: float) -> None:
         if here or not self._is_sure:
-            await self._journal.run(leases.begin, self._worker, here)
+            await self._journal.run(leases.begin, self._worker, _links(here, here, now))
             self._renewed_at = time.monotonic()
-        self._noted = dict(here)
+        self._noted = _signs(here, here)
         self._is_sure = True
 
     # What we learn of everybody
@@ -127,11 +154,14 @@ class Presence:
         if not self._versions.keys() <= versions.keys():  # one has ended, or died
             await self._journal.run(leases.sweep)
         changed = [w for w, version in versions.items() if self._versions.get(w) != version]
-        found = await switchboard.read(leases.users, changed) if changed else {}
-        kept = {w: users for w, users in self._users.items() if w not in changed}
-        self._users = {w: kept.get(w) or found.get(w, set()) for w in versions}
+        found = await switchboard.read(leases.crowds, changed) if changed else {}
+        known = self._crowds | found
+        self._crowds = {w: known[w] for w in versions}
         self._versions = versions
-        online = {here.pk for here in switchboard.users.values()}.union(*self._users.values())
+        self.elsewhere = leases.together(c for w, c in self._crowds.items() if w != self._worker)
+        online = {here.pk for here in switchboard.users.values()}.union(
+            *(crowd.users for crowd in self._crowds.values())
+        )
         left = self.online - online
         last_seen = await switchboard.read(leases.last_seen, left) if left else {}
         if self._has_other_cares:
@@ -176,6 +206,24 @@ class Presence:
     def _line(self, fellow: Fellow, last_seen: datetime | None) -> bytes:
         online = fellow.user_id in self.online
         return frames.encode(serializers.presence_frame(fellow.username, online, last_seen))
+
+
+def _links(sockets: Mapping[str, Socket], keys: Iterable[str], now: float) -> dict[str, Link]:
+    return {key: _link(sockets[key], now) for key in keys}
+
+
+def _link(socket: Socket, now: float) -> Link:
+    return Link(
+        socket.user_id,
+        *socket.endpoint,
+        subprotocol=socket.subprotocol,
+        state=socket.state,
+        idle=now - socket.heard_at,
+    )
+
+
+def _signs(sockets: Mapping[str, Socket], keys: Iterable[str]) -> dict[str, "Signs"]:
+    return {key: Signs.of(sockets[key]) for key in keys}
 
 
 def _fellows(seats: Iterable[Seat]) -> Iterator[Fellow]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
@@ -11,11 +12,18 @@ from .models import Access, Epoch, Room, Token
 from .rooms import UserKey
 
 
+class Life(NamedTuple):
+    """Of the database: another epoch, or more closures, concern every connection there is."""
+
+    epoch: str
+    closures: int
+
+
 @dataclass(frozen=True, slots=True)
 class Pulse:
     """The state of the database, as far as one worker is concerned. What is gone is missing."""
 
-    epoch: str
+    life: Life
     heads: Mapping[str, int]  # rev by room id
     beginnings: Mapping[str, int]  # first_seq by room id
     versions: Mapping[UserKey, int]  # of access, by user
@@ -34,7 +42,7 @@ def pulse(
     sessions = Session.objects.filter(pk__in=credentials, expire_date__gt=Now())
     tokens = Token.objects.filter(pk__in=credentials, expires_at__gt=Now())
     return Pulse(
-        epoch(),
+        life(),
         {pk: rev for pk, rev, _ in rooms},
         {pk: first_seq for pk, _, first_seq in rooms},
         dict(versions),
@@ -46,9 +54,10 @@ def _knows_activity() -> bool:
     return any(field.name == "is_active" for field in get_user_model()._meta.get_fields())
 
 
-def epoch() -> str:
-    """Names this life of the database; made when it is not there yet."""
-    return Epoch.objects.get_or_create(pk=1)[0].value
+def life() -> Life:
+    """Which life of the database this is; one begins when there is none yet."""
+    row, _ = Epoch.objects.get_or_create(pk=1)
+    return Life(row.value, row.closures)
 
 
 def new_epoch() -> str:

@@ -91,6 +91,8 @@ class Standing:
 
     version: int
     banned: bool
+    closed_below: int  # connections that were admitted with a lower version are to be closed,
+    close_code: int | None  # with this
     seats: dict[str, Seat]  # by room id
 
 
@@ -137,9 +139,10 @@ def standings(
     """
     banned_now = Q(banned_until__gt=Now())  # by the one clock that all workers share
     access = Access.objects.filter(pk__in=user_ids).annotate(banned=banned_now)
+    read = access.values_list("pk", "version", "banned", "closed_below", "close_code")
     standings = {
-        user_id: Standing(version, bool(banned), {})
-        for user_id, version, banned in access.values_list("pk", "version", "banned")
+        user_id: Standing(version, bool(banned), closed_below, close_code, {})
+        for user_id, version, banned, closed_below, close_code in read
     }
     mine = Membership.objects.filter(user_id__in=list(standings)).order_by("room_id")
     if room_ids is not None:
@@ -218,13 +221,6 @@ def raise_access(user_ids: Iterable[UserKey]) -> None:
     affected = Access.objects.filter(pk__in=list(user_ids))
     list(affected.select_for_update(no_key=True).order_by("pk").values_list("pk"))  # ordered locks
     affected.update(version=F("version") + 1)
-
-
-def ban(user: AbstractBaseUser, until: datetime | None) -> None:
-    """Close the user's connections and let none in before `until`; None lifts the ban."""
-    with transaction.atomic():
-        Access.objects.get_or_create(pk=user.pk)
-        Access.objects.filter(pk=user.pk).update(banned_until=until, version=F("version") + 1)
 
 
 # Everybody

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import conf, frames
 from .announcements import Batch
@@ -19,7 +19,7 @@ from .archive import Cursor, Page
 from .authentication import Identity
 from .close_codes import CloseCode
 from .errors import ChatError
-from .models import opaque_id
+from .models import Connection, opaque_id
 from .rooms import Seat, UserKey, username
 
 logger = logging.getLogger(__name__)
@@ -34,21 +34,31 @@ CLOSE_TIMEOUT = 5.0  # seconds that a client has to take our goodbye and answer 
 _NOTHING: deque[tuple[ASGIEvent, int]] = deque(maxlen=0)
 
 
+class Endpoint(NamedTuple):
+    """The other end: where it is, and what program it says it is."""
+
+    address: str
+    client: str
+
+
 class Socket(ABC):
     """What both dialects have in common. A subclass says how things look on the wire."""
 
+    subprotocol: str
     speaks_first: bool  # whether nothing happens until the client says something
     joins_messages: bool  # whether several WebSocket messages may become one, joined by line breaks
 
-    def __init__(self, send: ASGISend, identity: Identity) -> None:
+    def __init__(self, send: ASGISend, identity: Identity, endpoint: Endpoint) -> None:
         self.identity = identity
+        self.endpoint = endpoint
+        self.admitted = 0  # the version of access that it was let in with
         self.key = opaque_id()
         self.user_key = str(identity.user.pk)
         self.seats: dict[str, Seat] = {}
         self.behind: dict[str, Cursor] = {}
         self.reader: asyncio.Task[None] | None = None  # replays as long as it is behind
         self.resumed = False
-        self.sent_at = time.monotonic()
+        self.sent_at = self.heard_at = time.monotonic()
         self.closed_at: float | None = None
         self.close_code: CloseCode | None = None  # if it is we who close
         self._send = send
@@ -70,6 +80,12 @@ class Socket(ABC):
     @property
     def username(self) -> str:
         return username(self.identity.user)
+
+    @property
+    def state(self) -> Connection.State:
+        if not self.resumed:
+            return Connection.State.SILENT
+        return Connection.State.BEHIND if self.behind else Connection.State.LIVE
 
     def direct(self, name: str) -> Seat | None:
         """The user's seat in the direct room with somebody, if there is one."""
@@ -155,7 +171,7 @@ class Socket(ABC):
             while self._outbox:
                 self._sending_since = time.monotonic()
                 await self._send(self._next_event())
-                self.sent_at = time.monotonic()
+                self.sent_at = self.heard_at = time.monotonic()
                 self._get_on()
         except Exception as error:  # whatever a server raises when the connection is gone
             logger.debug("Cannot send: %r", error)
@@ -194,6 +210,7 @@ class Socket(ABC):
 
     async def take(self, message: str | bytes) -> None:
         """Receive what its client says, one after the other."""
+        self.heard_at = time.monotonic()
         self._is_listening = False
         try:
             await self.receive(message)

@@ -8,13 +8,15 @@ could not see the database are all the same case.
 
 import asyncio
 import logging
+import random
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ParamSpec, Self, TypeVar
 
 from . import archive, frames, metrics, serializers
+from .addresses import household
 from .announcements import Announcement, Announcer, Batch, Relay
 from .archive import NEVER, Cursor, Page
 from .close_codes import CloseCode
@@ -33,6 +35,7 @@ READERS = 4  # threads
 HEAL_AFTER = 0.02  # seconds in which a late announcement may still fit
 RETRY_AFTER = 1.0  # seconds until a read that failed is tried again
 TYPING_EVERY = 3.0  # seconds, for each user and room
+RETURNS = 500  # clients that come back in a second when all were sent away, and at least in one
 RECENT_BYTES = 256 * 1024  # of a room's last batches, to meet a head that moves on
 EARLY = 100  # batches of a room that may wait for what they follow on; others are read
 
@@ -116,6 +119,7 @@ class Switchboard:
 
     def __init__(self, announcer: Announcer) -> None:
         self.users: dict[str, UserHere] = {}  # by the key's text
+        self.households: Counter[str | None] = Counter()  # sockets by address, as limits count them
         self.is_busy = False  # what people can do without is left out
         self._announcer = announcer
         self._threads = DatabaseThreads("reader", READERS)
@@ -154,6 +158,8 @@ class Switchboard:
             socket.user_key, UserHere(socket.identity.user.pk, standing.version)
         )
         here.sockets.add(socket)
+        socket.admitted = standing.version
+        self.households[household(socket.endpoint.address)] += 1
         here.version = min(here.version, standing.version)  # if another one lags, look again
         for seat in standing.seats.values():
             self._seat(socket, seat)
@@ -163,10 +169,16 @@ class Switchboard:
         for room_id in list(socket.seats):
             self._unseat(socket, room_id)
         here = self.users.get(socket.user_key)
-        if here is not None:
-            here.sockets.discard(socket)
+        if here is not None and socket in here.sockets:
+            here.sockets.remove(socket)
+            self._leave_household(household(socket.endpoint.address))
             if not here.sockets:
                 del self.users[socket.user_key]
+
+    def _leave_household(self, home: str | None) -> None:
+        self.households[home] -= 1
+        if not self.households[home]:
+            del self.households[home]
 
     def dismiss(
         self,
@@ -179,6 +191,14 @@ class Switchboard:
         """Forget a socket and close it; if it is urgent, it sees nothing more."""
         self.unregister(socket)
         socket.close(code, retry_after_ms=retry_after_ms, is_urgent=is_urgent)
+
+    def dismiss_all(self, code: CloseCode, *, is_urgent: bool = True) -> None:
+        """Forget them all and close them; they come back a few at a time."""
+        sockets = self.sockets()
+        window_ms = max(1_000, 1_000 * len(sockets) // RETURNS)
+        for socket in sockets:
+            retry_after_ms = random.randrange(window_ms)
+            self.dismiss(socket, code, retry_after_ms=retry_after_ms, is_urgent=is_urgent)
 
     def _seat(self, socket: Socket, seat: Seat) -> None:
         room_id = seat.room.pk

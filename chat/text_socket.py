@@ -28,7 +28,7 @@ from .limits import Strikes
 from .messaging import Draft, Posted
 from .models import Room
 from .rooms import Seat
-from .sockets import ASGISend, Socket
+from .sockets import ASGISend, Endpoint, Socket
 from .worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -40,11 +40,20 @@ HASTY_LINES = (100, 10.0)  # refused within so many seconds until we close
 class TextSocket(Socket):
     """Lines in, lines out; only what is new, no edits."""
 
+    subprotocol = "chat"
     speaks_first = False
     joins_messages = False
 
-    def __init__(self, send: ASGISend, identity: Identity, worker: Worker, *, pings: bool) -> None:
-        super().__init__(send, identity)
+    def __init__(
+        self,
+        send: ASGISend,
+        identity: Identity,
+        endpoint: Endpoint,
+        worker: Worker,
+        *,
+        pings: bool,
+    ) -> None:
+        super().__init__(send, identity, endpoint)
         self._worker = worker
         self._pings = pings
         self._shown: dict[str, int] = {}  # revs by room, since the last ping

@@ -11,12 +11,12 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Self
 
-from . import conf, frames, rooms
+from . import conf, frames, leases, rooms
 from .authentication import Identity, identify
 from .close_codes import CloseCode
 from .database import DatabaseThreads
 from .errors import ChatError, UnknownUser
-from .pulse import epoch, pulse
+from .pulse import Life, life, pulse
 from .rooms import Standing, UserKey
 from .sockets import Socket
 from .switchboard import Switchboard
@@ -37,7 +37,7 @@ class Watch:
 
     def __init__(self, switchboard: Switchboard) -> None:
         self._switchboard = switchboard
-        self._epoch: str | None = None
+        self._life: Life | None = None
         self._refreshing: set[str] = set()
         self._showing: asyncio.Task[None] | None = None
         self._seen_at = time.monotonic()  # the last look at the database
@@ -55,9 +55,9 @@ class Watch:
 
     async def epoch(self) -> str:
         """Which life of the database this worker shows."""
-        if self._epoch is None:
-            self._epoch = await self._threads.query(epoch)
-        return self._epoch
+        if self._life is None:
+            self._life = await self._threads.query(life)
+        return self._life.epoch
 
     async def _check_forever(self) -> None:
         while True:
@@ -82,10 +82,13 @@ class Watch:
         if time.monotonic() - began > BLIND_AFTER:
             return  # it may be as old as that, and blind we are anyway
         went_back = _went_back(stored, now.heads) or _went_back(shown, now.versions)
-        if self._epoch not in (None, now.epoch) or went_back:
-            self._start_afresh(now.epoch)
+        before, self._life = self._life or now.life, now.life
+        if before.epoch != now.life.epoch or went_back:
+            self._start_afresh()
             return
-        self._epoch = now.epoch
+        if before.closures != now.life.closures:
+            switchboard.dismiss_all(CloseCode.DISCONNECTED)
+            return
         for room_id, head in now.heads.items():
             switchboard.compare(room_id, heads[room_id], head)
         if lagging := [pair for pair in now.beginnings.items() if switchboard.lagging(*pair)]:
@@ -119,14 +122,11 @@ class Watch:
             or any(socket.identity.credential in ended for socket in here.sockets)
         ]
 
-    def _start_afresh(self, epoch: str) -> None:
+    def _start_afresh(self) -> None:
         """The database was restored or failed over: nothing that we know is true any more."""
         logger.error("The database went back: all clients start afresh")
-        self._epoch = epoch
         self._switchboard.see_again()
-        for socket in self._switchboard.sockets():
-            retry_after_ms = random.randrange(2_000)
-            self._switchboard.dismiss(socket, CloseCode.RESTART, retry_after_ms=retry_after_ms)
+        self._switchboard.dismiss_all(CloseCode.RESTART)
 
     def refresh_soon(self, user_key: str) -> None:
         """Look at once at what a user may see, instead of within a second."""
@@ -145,8 +145,9 @@ class Watch:
         sockets = list(here.sockets)
         self._refreshing.add(user_key)
         try:
-            standing, identities = await self._threads.query(
-                _look_up, here.pk, {socket.identity.credential for socket in sockets}
+            credentials = {socket.identity.credential for socket in sockets}
+            standing, identities, closing = await self._threads.query(
+                _look_up, here.pk, credentials, [socket.key for socket in sockets]
             )
         except ChatError:
             return False
@@ -166,6 +167,8 @@ class Watch:
                 self._switchboard.dismiss(socket, CloseCode.LOGGED_OUT)
             elif standing.banned:
                 self._switchboard.dismiss(socket, CloseCode.BANNED)
+            elif code := _asked_to_close(socket, standing, closing):
+                self._switchboard.dismiss(socket, code, retry_after_ms=1_000)
             else:
                 socket.identity = identity
                 self._switchboard.reseat(socket, standing)
@@ -222,10 +225,21 @@ def _went_back(ours: Mapping[Any, int], theirs: Mapping[Any, int]) -> bool:
 
 
 def _look_up(
-    user_id: UserKey, credentials: Collection[str]
-) -> tuple[Standing | None, dict[str, Identity | None]]:
+    user_id: UserKey, credentials: Collection[str], keys: Collection[str]
+) -> tuple[Standing | None, dict[str, Identity | None], dict[str, int]]:
     try:
         standing = rooms.standing(user_id)
     except UnknownUser:
-        return None, {}
-    return standing, {credential: identify(credential) for credential in credentials}
+        return None, {}, {}
+    identities = {credential: identify(credential) for credential in credentials}
+    return standing, identities, leases.closing(keys)
+
+
+def _asked_to_close(
+    socket: Socket, standing: Standing, closing: Mapping[str, int]
+) -> CloseCode | None:
+    if socket.key in closing:
+        return CloseCode(closing[socket.key])
+    if socket.admitted < standing.closed_below and standing.close_code is not None:
+        return CloseCode(standing.close_code)
+    return None

@@ -8,19 +8,35 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Collection, MutableMapping, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    MutableMapping,
+    Sequence,
+)
 from contextlib import AsyncExitStack
 from typing import Any, Self
 
 from django.contrib.auth.base_user import AbstractBaseUser
 
 from . import allowances, authentication, conf, messaging, rooms
+from .addresses import household
 from .allowances import Visitor
 from .announcements import Announcement, Announcer
 from .authentication import Claim, Credentials, Identity
 from .close_codes import CloseCode
 from .cursors import Cursors
-from .errors import Banned, ChatError, NotLoggedIn, RateLimited, Restarting, Unavailable
+from .errors import (
+    Banned,
+    ChatError,
+    NotLoggedIn,
+    RateLimited,
+    Restarting,
+    TooManyConnections,
+    Unavailable,
+)
 from .gauges import Gauges
 from .journal import Journal
 from .limits import Limits
@@ -29,6 +45,7 @@ from .models import Room, opaque_id
 from .presence import Presence
 from .questions import Questions
 from .rooms import Seat, Standing
+from .sockets import Socket
 from .switchboard import Switchboard
 from .tasks import Tasks
 from .watch import Watch
@@ -37,7 +54,7 @@ logger = logging.getLogger(__name__)
 
 SHORTEST_WAIT = 0.5  # seconds; whoever waits for each token anew looks like whoever does not wait
 LAST_ANSWERS = 3.0  # seconds for what was asked before a worker began to drain
-RETURNS = 500  # clients of a drained worker that come back in a second, and at least in one
+LEASE_RUNS_OUT = (5_000, 10_000)  # milliseconds, roughly, until who has gone does not count
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Scope]]
@@ -85,13 +102,7 @@ class Worker:
             socket.owes_an_answer for socket in self.switchboard.sockets()
         ):
             await asyncio.sleep(0.01)
-        sockets = self.switchboard.sockets()
-        window_ms = max(1_000, 1_000 * len(sockets) // RETURNS)
-        for socket in sockets:
-            retry_after_ms = random.randrange(window_ms)
-            self.switchboard.dismiss(
-                socket, CloseCode.RESTART, retry_after_ms=retry_after_ms, is_urgent=False
-            )
+        self.switchboard.dismiss_all(CloseCode.RESTART, is_urgent=False)
 
     def _insist_on_staying(self) -> None:
         """Restarting if whoever comes now would have to leave at once."""
@@ -110,6 +121,27 @@ class Worker:
         if standing.banned:
             raise Banned
         return identity, standing
+
+    def insist_on_room(self, socket: Socket) -> None:
+        """TooManyConnections if this one's user, or address, has too many open.
+
+        If some of them are elsewhere, they may be those of a worker that has just ended, whose
+        clients come here: RateLimited tells them to try again.
+        """
+        for most, here, elsewhere in self._crowds(socket):
+            if here >= most:
+                raise TooManyConnections
+            if here + elsewhere >= most:
+                raise RateLimited(retry_after_ms=random.randrange(*LEASE_RUNS_OUT))
+
+    def _crowds(self, socket: Socket) -> Iterator[tuple[int, int, int]]:
+        """Of its user, and of its address: how many may be open, are here, and are elsewhere."""
+        here, elsewhere = self.switchboard, self.presence.elsewhere
+        yield conf.CONNECTIONS, here.connections(socket), elsewhere.users[socket.user_id]
+        home, people = household(socket.endpoint.address), conf.people_per_address()
+        if home and people:
+            most = people * conf.CONNECTIONS
+            yield most, here.households[home], elsewhere.households[home]
 
     async def _admit(self, credentials: Credentials) -> tuple[Identity, Standing]:
         # Using a ticket up is a write; everything else only reads.

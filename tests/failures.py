@@ -96,7 +96,12 @@ async def forge(announcement: Announcement) -> None:
 async def poison(**event: Any) -> None:
     """Announce something that no worker would say."""
     event = {"type": EVENT, "worker": "nobody", **event}
-    await get_channel_layer().group_send(group(await meanwhile(pulse.epoch)), event)
+    await get_channel_layer().group_send(group(await meanwhile(epoch)), event)
+
+
+def epoch():
+    """Which life of the database this is."""
+    return pulse.life().epoch
 
 
 # The database

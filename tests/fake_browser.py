@@ -55,6 +55,7 @@ class ASGIWire:
         subprotocols: list[str] | None = None,
         path: str = "/ws/",
         scheme: str = "ws",
+        address: str = "127.0.0.1",
         pings: bool = True,
     ) -> None:
         given = [*{"host": "testserver", **(headers or {})}.items(), *more_headers]
@@ -68,7 +69,7 @@ class ASGIWire:
             "query_string": query.encode("latin1"),
             "headers": [(k.lower().encode(), v.encode("latin1")) for k, v in given],
             "subprotocols": ["chat.v1.json"] if subprotocols is None else subprotocols,
-            "client": ("127.0.0.1", 1),
+            "client": (address, 1),
             "server": ("127.0.0.1", 80),
             "extensions": {"websocket.ping": {}} if pings else {},
         }

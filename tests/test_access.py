@@ -16,7 +16,7 @@ from django.test import Client as HttpClient
 from django.utils import timezone
 
 import chat.worker
-from chat import rooms, watch
+from chat import control, rooms, watch
 from chat.authentication import Credentials, claims, holder, issue_ticket
 from chat.errors import Unavailable
 from chat.models import Room, Token
@@ -160,7 +160,7 @@ async def test_a_ticket_ends_with_the_session_it_was_issued_for(
 
 async def test_who_is_banned_is_told_so_and_sent_away(impatient, application, tokens, bob):
     async with browser(application, tokens["bob"]) as page:
-        await meanwhile(rooms.ban, bob, timezone.now() + timedelta(hours=1))
+        await meanwhile(control.ban, bob, timezone.now() + timedelta(hours=1))
         bye = await page.says_goodbye()
     assert (bye["code"], bye["reconnect"]) == (4503, False)
 

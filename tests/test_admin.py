@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django.asserts import assertContains, assertNotContains
 
-from chat import messaging, rooms
+from chat import control, messaging, rooms
 from chat.admin import MembershipAdmin, RoomAdmin
 from chat.models import Access, Epoch, Membership, Message, Room, Token
 from tests.conftest import token
@@ -353,7 +353,7 @@ def test_a_ban_is_noticed(panel, alice):
 
 
 def test_a_ban_can_be_lifted(panel, alice):
-    rooms.ban(alice, timezone.now() + timedelta(days=1))
+    control.ban(alice, timezone.now() + timedelta(days=1))
     assert save(panel, alice.chat_access, banned_until_0="", banned_until_1="")
     assert not rooms.standing(alice.pk).banned
 

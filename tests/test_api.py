@@ -19,7 +19,7 @@ from django.db import (
 from django.test import Client
 from django.utils import timezone
 
-from chat import api, authentication, messaging, rooms
+from chat import api, authentication, control, messaging, rooms
 from chat.models import Token
 from tests.callers import Caller, messages, refusal
 from tests.conftest import PASSWORD, token
@@ -84,12 +84,12 @@ def test_whoever_left_gets_no_token(alice):
 
 
 def test_whoever_is_banned_gets_no_token(alice):
-    rooms.ban(alice, timezone.now() + timedelta(hours=1))
+    control.ban(alice, timezone.now() + timedelta(hours=1))
     assert refusal(ask_for_token(DEMO)) == (403, "forbidden")
 
 
 def test_a_ban_that_is_over_is_forgotten(alice):
-    rooms.ban(alice, timezone.now() - timedelta(seconds=1))
+    control.ban(alice, timezone.now() - timedelta(seconds=1))
     assert ask_for_token(DEMO).status_code == 200
 
 

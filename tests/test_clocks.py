@@ -10,7 +10,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
-from chat import messaging, rooms
+from chat import control, messaging, rooms
 from chat.authentication import by_bearer, by_ticket, identify, issue_ticket, issue_token
 from chat.errors import Banned, Muted
 from chat.models import Membership, Token
@@ -129,11 +129,11 @@ def test_the_check_agrees_with_the_door(alice, session, by):
 @either_way
 def test_a_ban_is_over_for_all_at_the_same_moment(alice, kitchen, by):
     with wrong_clock(by):
-        rooms.ban(alice, really_now() + MINUTE)
+        control.ban(alice, really_now() + MINUTE)
         assert rooms.standing(alice.pk).banned
         [refused] = messaging.post([draft(alice, kitchen)])
         assert isinstance(refused, Banned)
-        rooms.ban(alice, really_now() - MINUTE)
+        control.ban(alice, really_now() - MINUTE)
         assert not rooms.standing(alice.pk).banned
         assert say(alice, kitchen, "I am back")
 

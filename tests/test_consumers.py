@@ -14,7 +14,7 @@ from chat import conf, messaging, pulse, rooms
 from chat.models import Access, Membership, Message, Room
 from tests.client import Client, state
 from tests.conversation import say, say_much, seat_of
-from tests.failures import meanwhile, until, unwritable_database
+from tests.failures import epoch, meanwhile, until, unwritable_database
 from tests.fake_browser import Browser, browser
 
 
@@ -51,7 +51,7 @@ async def test_welcome_comes_first_and_tells_who_where_and_how_much(
     assert welcome["type"] == "welcome"
     assert welcome["user"] == {"username": "alice", "name": "alice"}
     assert welcome["heartbeat"] == conf.heartbeat()
-    assert welcome["epoch"] == await meanwhile(pulse.epoch)
+    assert welcome["epoch"] == await meanwhile(epoch)
     assert welcome["time"].endswith("Z")
     assert {room["room"] for room in welcome["rooms"]} == {kitchen.pk, lobby.pk}
     assert welcome["limits"] == {
@@ -202,7 +202,7 @@ async def test_another_epoch_begins_everything_anew(application, tokens, alice, 
     async with browser(application, tokens["bob"], client=client):
         assert client.bodies(kitchen.pk) == ["one"]
         assert client.resets == 2  # of the kitchen and of the lobby
-        assert client.epoch == await meanwhile(pulse.epoch)
+        assert client.epoch == await meanwhile(epoch)
 
 
 async def test_a_new_epoch_sends_everybody_away_to_come_back(impatient, application, tokens):

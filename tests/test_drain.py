@@ -11,7 +11,7 @@ from http.client import HTTPConnection
 
 import pytest
 
-from chat import messaging, worker
+from chat import messaging, switchboard, worker
 from chat.close_codes import CloseCode
 from chat.models import Membership
 from chat.worker import WithWorker, Worker
@@ -25,7 +25,7 @@ RESTART = CloseCode.RESTART
 async def test_everybody_is_told_when_to_come_back_not_all_at_once(
     transactional_db, tokens, monkeypatch
 ):
-    monkeypatch.setattr(worker, "RETURNS", 1)  # a second
+    monkeypatch.setattr(switchboard, "RETURNS", 1)  # a second
     async with Worker() as ending, AsyncExitStack() as stack:
         page = partial(browser, serve(ending), tokens["alice"])
         pages = [await stack.enter_async_context(page()) for _ in range(5)]

@@ -12,7 +12,7 @@ from django.db import OperationalError
 from django.test import Client as HttpClient
 from django.utils import timezone
 
-from chat import authentication, conf, consumers, rooms
+from chat import authentication, conf, consumers, control
 from chat.authentication import Credentials
 from chat.models import Token
 from tests.conftest import token
@@ -277,14 +277,14 @@ async def test_a_ticket_is_no_bearer_token(application, ticket):
 
 
 async def test_who_is_banned_stays_outside(application, tokens, alice):
-    await meanwhile(rooms.ban, alice, timezone.now() + timedelta(hours=1))
+    await meanwhile(control.ban, alice, timezone.now() + timedelta(hours=1))
     headers = {"authorization": f"Bearer {tokens['alice']}"}
     error, bye, code = await turned_away(application, headers=headers)
     assert (error["code"], bye["reconnect"], code) == ("forbidden", False, 4503)
 
 
 async def test_a_ban_that_is_over_keeps_nobody_outside(application, tokens, alice):
-    await meanwhile(rooms.ban, alice, timezone.now() - timedelta(seconds=1))
+    await meanwhile(control.ban, alice, timezone.now() - timedelta(seconds=1))
     headers = {"authorization": f"Bearer {tokens['alice']}"}
     assert await welcomed(application, headers=headers) == "alice"
 

@@ -16,6 +16,16 @@ def people(alice, bob, charlie):
     return [alice, bob, charlie]
 
 
+def link(person):
+    return leases.Link(person.pk)
+
+
+def connected(*workers):
+    """Who is, to each of them."""
+    crowds = leases.crowds(workers)
+    return [set(crowds[worker].users) for worker in workers]
+
+
 def grow_old(worker, age=leases.LIFE):
     """Let time pass in which the worker did nothing."""
     Lease.objects.filter(pk=worker).update(renewed_at=Now() - age - timedelta(seconds=1))
@@ -23,23 +33,23 @@ def grow_old(worker, age=leases.LIFE):
 
 def test_whoever_is_connected_to_a_living_worker_is_online(people):
     alice, bob, _charlie = people
-    leases.begin("one", {"a": alice.pk})
-    leases.begin("two", {"b": bob.pk})
+    leases.begin("one", {"a": link(alice)})
+    leases.begin("two", {"b": link(bob)})
     assert leases.online([p.pk for p in people]) == {alice.pk, bob.pk}
-    assert leases.users(["one", "two"]) == {"one": {alice.pk}, "two": {bob.pk}}
+    assert connected("one", "two") == [{alice.pk}, {bob.pk}]
 
 
 def test_a_lease_that_nobody_renews_runs_out_and_its_people_are_gone(people):
     alice = people[0]
-    leases.begin("one", {"a": alice.pk})
+    leases.begin("one", {"a": link(alice)})
     grow_old("one")
     assert leases.versions() == {}
     assert leases.online([alice.pk]) == set()
 
 
 def test_one_renewal_keeps_all_connections_in_as_many_statements(people):
-    leases.begin("few", {"a": people[0].pk})
-    leases.begin("many", {f"c{n}": people[n % 3].pk for n in range(300)})
+    leases.begin("few", {"a": link(people[0])})
+    leases.begin("many", {f"c{n}": link(people[n % 3]) for n in range(300)})
     few = queries(lambda: leases.renew("few", {}, []))
     assert queries(lambda: leases.renew("many", {}, [])) == few
     grow_old("many")
@@ -49,9 +59,9 @@ def test_one_renewal_keeps_all_connections_in_as_many_statements(people):
 
 def test_the_version_rises_when_connections_change_and_only_then(people):
     alice, bob, _ = people
-    leases.begin("one", {"a": alice.pk})
+    leases.begin("one", {"a": link(alice)})
     versions = [leases.versions()["one"]]
-    for opened, closed in (({}, []), ({"b": bob.pk}, []), ({}, []), ({}, ["a"])):
+    for opened, closed in (({}, []), ({"b": link(bob)}, []), ({}, []), ({}, ["a"])):
         assert leases.renew("one", opened, closed)
         versions.append(leases.versions()["one"])
     assert versions[0] == versions[1] != versions[2] == versions[3] != versions[4]
@@ -60,12 +70,12 @@ def test_the_version_rises_when_connections_change_and_only_then(people):
 def test_whoever_begins_anew_is_not_taken_for_who_they_were(people):
     alice, bob, _ = people
     seen = []
-    leases.begin("one", {"a": alice.pk})
+    leases.begin("one", {"a": link(alice)})
     seen.append(leases.versions()["one"])
-    leases.begin("one", {"a": alice.pk, "b": bob.pk})
+    leases.begin("one", {"a": link(alice), "b": link(bob)})
     seen.append(leases.versions()["one"])
     leases.end("one")
-    leases.begin("one", {"b": bob.pk})
+    leases.begin("one", {"b": link(bob)})
     seen.append(leases.versions()["one"])
     assert len(set(seen)) == 3
 
@@ -73,16 +83,16 @@ def test_whoever_begins_anew_is_not_taken_for_who_they_were(people):
 def test_whoever_begins_anew_holds_what_they_say_and_nothing_else(people):
     """They may have been told nothing of what they had written."""
     alice, bob, _ = people
-    leases.begin("one", {"a": alice.pk, "b": bob.pk})
-    leases.begin("one", {"b": bob.pk})
-    assert leases.users(["one"]) == {"one": {bob.pk}}
+    leases.begin("one", {"a": link(alice), "b": link(bob)})
+    leases.begin("one", {"b": link(bob)})
+    assert connected("one") == [{bob.pk}]
     assert alice.pk in leases.last_seen([alice.pk])
 
 
 def test_whoever_has_two_devices_is_online_until_both_are_gone(people):
     alice = people[0]
-    leases.begin("one", {"phone": alice.pk})
-    leases.begin("two", {"laptop": alice.pk})
+    leases.begin("one", {"phone": link(alice)})
+    leases.begin("two", {"laptop": link(alice)})
     leases.renew("one", {}, ["phone"])
     assert leases.online([alice.pk]) == {alice.pk}
     leases.renew("two", {}, ["laptop"])
@@ -91,20 +101,20 @@ def test_whoever_has_two_devices_is_online_until_both_are_gone(people):
 
 def test_when_somebody_was_last_seen_is_noted_and_moves_on(people):
     alice = people[0]
-    leases.begin("one", {"a": alice.pk})
+    leases.begin("one", {"a": link(alice)})
     assert leases.last_seen([alice.pk]) == {}
     leases.renew("one", {}, ["a"])
     first = leases.last_seen([alice.pk])[alice.pk]
     assert abs(timezone.now() - first) < timedelta(minutes=1)
     LastSeen.objects.update(at=first - timedelta(days=1))
-    leases.renew("one", {"b": alice.pk}, [])
+    leases.renew("one", {"b": link(alice)}, [])
     leases.renew("one", {}, ["b"])
     assert leases.last_seen([alice.pk])[alice.pk] >= first
 
 
 def test_a_lease_that_is_given_back_takes_its_connections_with_it(people):
     alice = people[0]
-    leases.begin("one", {"a": alice.pk})
+    leases.begin("one", {"a": link(alice)})
     leases.end("one")
     assert not Lease.objects.exists()
     assert not Connection.objects.exists()
@@ -113,7 +123,7 @@ def test_a_lease_that_is_given_back_takes_its_connections_with_it(people):
 
 def test_whoever_leaves_is_online_for_the_moment_that_moving_takes(people):
     alice = people[0]
-    leases.begin("one", {"a": alice.pk})
+    leases.begin("one", {"a": link(alice)})
     leases.leave("one")
     assert leases.online([alice.pk]) == {alice.pk}
     assert timezone.now() - leases.last_seen([alice.pk])[alice.pk] < timedelta(seconds=5)
@@ -124,8 +134,8 @@ def test_whoever_leaves_is_online_for_the_moment_that_moving_takes(people):
 
 def test_what_a_dead_worker_left_is_cleared_up_with_the_time_of_its_last_sign(people):
     alice, bob, _ = people
-    leases.begin("dead", {"a": alice.pk})
-    leases.begin("alive", {"b": bob.pk})
+    leases.begin("dead", {"a": link(alice)})
+    leases.begin("alive", {"b": link(bob)})
     grow_old("dead")
     last_sign = Lease.objects.get(pk="dead").renewed_at
     leases.sweep()
@@ -136,8 +146,8 @@ def test_what_a_dead_worker_left_is_cleared_up_with_the_time_of_its_last_sign(pe
 
 def test_a_dead_worker_takes_nobody_back_in_time(people):
     alice = people[0]
-    leases.begin("dead", {"phone": alice.pk})
-    leases.begin("alive", {"laptop": alice.pk})
+    leases.begin("dead", {"phone": link(alice)})
+    leases.begin("alive", {"laptop": link(alice)})
     leases.renew("alive", {}, ["laptop"])
     seen = leases.last_seen([alice.pk])
     grow_old("dead")
@@ -147,35 +157,35 @@ def test_a_dead_worker_takes_nobody_back_in_time(people):
 
 
 def test_nothing_is_written_where_nothing_has_to_be_cleared_up(people):
-    leases.begin("alive", {"a": people[0].pk})
+    leases.begin("alive", {"a": link(people[0])})
     assert queries(leases.sweep) == 1
 
 
 def test_a_worker_that_was_taken_for_dead_begins_anew(people):
     alice, bob, _ = people
-    leases.begin("one", {"a": alice.pk})
+    leases.begin("one", {"a": link(alice)})
     grow_old("one")
     leases.sweep()
-    assert not leases.renew("one", {"b": bob.pk}, [])
+    assert not leases.renew("one", {"b": link(bob)}, [])
     assert leases.online([alice.pk, bob.pk]) == set()
-    leases.begin("one", {"a": alice.pk, "b": bob.pk})
+    leases.begin("one", {"a": link(alice), "b": link(bob)})
     assert leases.online([alice.pk, bob.pk]) == {alice.pk, bob.pk}
 
 
 def test_whoever_asks_twice_because_no_answer_came_does_no_harm(people):
     alice, bob, _ = people
     for _ in range(2):
-        leases.begin("one", {"a": alice.pk})
+        leases.begin("one", {"a": link(alice)})
     for _ in range(2):
-        leases.renew("one", {"b": bob.pk}, ["a"])
-    assert leases.users(["one"]) == {"one": {bob.pk}}
+        leases.renew("one", {"b": link(bob)}, ["a"])
+    assert connected("one") == [{bob.pk}]
     leases.end("one")
     leases.end("one")
 
 
 def test_somebody_who_was_deleted_meanwhile_stops_nobody(people):
     alice, bob, _ = people
-    leases.begin("one", {"a": alice.pk, "b": bob.pk})
+    leases.begin("one", {"a": link(alice), "b": link(bob)})
     key = alice.pk
     alice.delete()
     assert leases.renew("one", {}, ["a"])

@@ -13,7 +13,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from chat import archive, messaging, rooms
+from chat import archive, control, messaging, rooms
 from chat.archive import Cursor
 from chat.errors import (
     Empty,
@@ -239,7 +239,7 @@ def test_nobody_waits_in_a_circle_whatever_they_do_in_whatever_order(alice, bob,
         rooms.add(alice, room.pk, charlie)
 
     def forgive(_):
-        rooms.ban(charlie, None)
+        control.ban(charlie, None)
 
     at_once(
         *[partial(again_and_again, post_everywhere, sender) for sender in (alice, bob) * 2],
@@ -371,7 +371,7 @@ def test_a_retry_is_answered_after_removal_from_the_room(alice, bob, kitchen):
 def test_a_retry_is_answered_to_whoever_has_been_banned_or_muted_since(alice, bob, kitchen):
     once = draft(bob, kitchen)
     post(once)
-    rooms.ban(bob, timezone.now() + timedelta(days=1))
+    control.ban(bob, timezone.now() + timedelta(days=1))
     mute(bob, kitchen)
     assert post(once).message.seq == 1
 
@@ -623,19 +623,19 @@ def test_a_member_who_posts_twice_at_once_passes_once_in_a_slow_room(bob, slow_k
 
 
 def test_whoever_is_banned_may_not_write(bob, kitchen):
-    rooms.ban(bob, timezone.now() + timedelta(days=1))
+    control.ban(bob, timezone.now() + timedelta(days=1))
     with pytest.raises(Forbidden):
         post(draft(bob, kitchen))
 
 
 def test_a_ban_ends_by_itself(bob, kitchen):
-    rooms.ban(bob, timezone.now() - timedelta(seconds=1))
+    control.ban(bob, timezone.now() - timedelta(seconds=1))
     assert post(draft(bob, kitchen)).new
 
 
 def test_whoever_is_banned_cannot_speak_through_an_edit(bob, kitchen):
     say(bob, kitchen, "Hello")
-    rooms.ban(bob, timezone.now() + timedelta(days=1))
+    control.ban(bob, timezone.now() + timedelta(days=1))
     with pytest.raises(Forbidden):
         messaging.edit(bob, kitchen.pk, 1, "I am still here")
 

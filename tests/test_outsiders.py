@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
-from chat import messaging, rooms
+from chat import control, messaging, rooms
 from chat.api import api
 from chat.models import Membership, Message, Room, Token
 from tests.callers import Caller, messages, refusal
@@ -318,7 +318,7 @@ def test_whoever_is_not_logged_in_is_asked_to(alice, kitchen, method, path):
 def test_whoever_is_banned_is_told_so(alice, kitchen, method, path):
     """That they are logged in shows that it is not about the password."""
     caller = Caller(token(alice))
-    rooms.ban(alice, timezone.now() + timedelta(hours=1))
+    control.ban(alice, timezone.now() + timedelta(hours=1))
     assert refusal(ask(caller, method, path, kitchen.pk)) == (403, "forbidden")
     assert nothing_was_done()
 

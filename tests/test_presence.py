@@ -116,7 +116,7 @@ async def test_a_page_that_is_loaded_anew_is_no_absence(
 async def test_whoever_was_on_a_worker_that_died_is_gone_when_its_lease_runs_out(
     tokens, application, alice
 ):
-    await meanwhile(leases.begin, "dying", {"phone": alice.pk})
+    await meanwhile(leases.begin, "dying", {"phone": leases.Link(alice.pk)})
     async with browser(application, tokens["bob"]) as bob:
         await bob.until(lambda: heard(bob, "alice"))
         await meanwhile(Lease.objects.filter(pk="dying").update, renewed_at=Now() - leases.LIFE)
@@ -126,7 +126,7 @@ async def test_whoever_was_on_a_worker_that_died_is_gone_when_its_lease_runs_out
 async def test_when_they_were_last_seen_is_told_though_their_worker_died(
     tokens, application, alice
 ):
-    await meanwhile(leases.begin, "dying", {"phone": alice.pk})
+    await meanwhile(leases.begin, "dying", {"phone": leases.Link(alice.pk)})
     async with browser(application, tokens["bob"]) as bob:
         await bob.until(lambda: heard(bob, "alice"))
         await meanwhile(Lease.objects.filter(pk="dying").update, renewed_at=Now() - leases.LIFE)
@@ -261,7 +261,7 @@ async def test_a_worker_that_cannot_see_the_database_tells_nothing(
         await until(lambda: worker.presence.online)
         with unseen_database():
             worker.switchboard.go_blind()
-            await meanwhile(leases.begin, "other", {"phone": alice.pk})
+            await meanwhile(leases.begin, "other", {"phone": leases.Link(alice.pk)})
             await asyncio.sleep(0.4)
             assert heard(bob, "alice") is None
         await bob.until(lambda: heard(bob, "alice"))

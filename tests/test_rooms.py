@@ -12,7 +12,7 @@ from django.contrib.auth.models import update_last_login
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from chat import archive, conf, messaging, rooms
+from chat import archive, conf, control, messaging, rooms
 from chat.archive import Cursor
 from chat.errors import BadFrame, Forbidden, NotFound, UnknownUser
 from chat.models import Access, Membership, Room
@@ -462,10 +462,10 @@ def test_a_large_room_costs_no_more_than_a_small_one(alice, charlie, kitchen, st
 
 def test_a_ban_concerns_the_banned(alice, bob):
     with access_raised() as raised:
-        rooms.ban(bob, timezone.now() + timedelta(days=1))
+        control.ban(bob, timezone.now() + timedelta(days=1))
     assert raised == {"bob"}
     with access_raised() as raised:
-        rooms.ban(bob, None)
+        control.ban(bob, None)
     assert raised == {"bob"}
 
 
@@ -504,13 +504,13 @@ def test_what_fails_or_is_said_concerns_nobody(alice, bob, charlie, kitchen):
 @pytest.mark.django_db(transaction=True)
 def test_no_change_of_access_is_lost_among_simultaneous_ones(alice, bob, charlie):
     before = versions()["bob"]
-    at_once(*[partial(rooms.ban, bob, None)] * 5, *[partial(rooms.create, alice, "Tea")] * 3)
+    at_once(*[partial(control.ban, bob, None)] * 5, *[partial(rooms.create, alice, "Tea")] * 3)
     assert versions()["bob"] == before + 5
 
 
 def test_a_ban_holds_for_who_was_never_enrolled(db):
     [zed] = get_user_model().objects.bulk_create([get_user_model()(username="zed")])
-    rooms.ban(zed, timezone.now() + timedelta(days=1))
+    control.ban(zed, timezone.now() + timedelta(days=1))
     rooms.enrol(zed)
     assert rooms.standing(zed.pk).banned
 
@@ -616,9 +616,9 @@ def test_a_seat_looks_different_when_its_room_becomes_slow(bob, kitchen):
 
 
 def test_a_user_is_banned_until_the_ban_ends(bob):
-    rooms.ban(bob, timezone.now() + timedelta(days=1))
+    control.ban(bob, timezone.now() + timedelta(days=1))
     assert rooms.standing(bob.pk).banned
-    rooms.ban(bob, timezone.now() - timedelta(seconds=1))
+    control.ban(bob, timezone.now() - timedelta(seconds=1))
     assert not rooms.standing(bob.pk).banned
 
 

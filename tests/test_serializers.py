@@ -114,7 +114,7 @@ def test_a_large_room_tells_no_receipts(alice, station):
 
 
 def test_a_small_room_tells_who_is_online_and_when_the_others_were_last_seen(alice, bob, kitchen):
-    leases.begin("one", {"a": alice.pk, "b": bob.pk})
+    leases.begin("one", {"a": leases.Link(alice.pk), "b": leases.Link(bob.pk)})
     leases.renew("one", {}, ["a", "b"])
     seen = leases.last_seen([alice.pk])[alice.pk]
     frame = serializers.room_frame(rooms.seat(bob.pk, kitchen.pk), lambda user: user == bob.pk)

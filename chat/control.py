@@ -1,0 +1,75 @@
+"""What those who run the site do to connections and people: end them, keep them out. Synchronous.
+
+Callable from anywhere: nothing here knows which worker holds a connection. It is written down, and
+each worker finds it within a second by its check, whatever becomes of the channel layer.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+from importlib import import_module
+
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.sessions.models import Session
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Now
+
+from .close_codes import CloseCode
+from .models import Access, Connection, Epoch, Token
+from .pulse import life
+from .rooms import raise_access
+
+
+def disconnect(keys: Collection[str], code: CloseCode = CloseCode.DISCONNECTED) -> int:
+    """Close these connections; how many of them there are."""
+    with transaction.atomic():
+        found = Connection.objects.filter(pk__in=keys).order_by("pk")
+        users = list(found.select_for_update(no_key=True).values_list("user", flat=True))
+        found.update(close_code=code)
+        raise_access(users)  # so that their workers look
+    return len(users)
+
+
+def disconnect_user(user: AbstractBaseUser, code: CloseCode = CloseCode.DISCONNECTED) -> None:
+    """Close what this user has open by now, on every worker, however new it is."""
+    with transaction.atomic():
+        Access.objects.get_or_create(pk=user.pk)
+        Access.objects.filter(pk=user.pk).update(
+            version=F("version") + 1, closed_below=F("version") + 1, close_code=code
+        )
+
+
+def disconnect_everybody() -> None:
+    """Close every connection there is; clients come back spread over some seconds."""
+    life()  # there is a row now
+    Epoch.objects.update(closures=F("closures") + 1)
+
+
+def kick(user: AbstractBaseUser) -> None:
+    """Close what this user has open; clients stay away until a person acts."""
+    disconnect_user(user, CloseCode.BANNED)
+
+
+def ban(user: AbstractBaseUser, until: datetime | None) -> None:
+    """Close the user's connections and let none in before `until`; None lifts the ban."""
+    with transaction.atomic():
+        Access.objects.get_or_create(pk=user.pk)
+        Access.objects.filter(pk=user.pk).update(banned_until=until, version=F("version") + 1)
+
+
+def end_sessions(user: AbstractBaseUser) -> int:
+    """Log the user out wherever they are logged in, programs included; how many sessions that were.
+
+    What is open ends with them. A session does not tell whose it is until it is decoded: this
+    reads them all.
+    """
+    Token.objects.filter(user_id=user.pk).delete()
+    store = import_module(settings.SESSION_ENGINE).SessionStore
+    ended = 0
+    for session in Session.objects.filter(expire_date__gt=Now()).iterator():
+        if session.get_decoded().get(SESSION_KEY) == str(user.pk):
+            store(session.session_key).delete()  # where it is cached, too
+            ended += 1
+    return ended

@@ -1,0 +1,16 @@
+"""`manage.py kick`: close what a user has open; their clients stay away until a person acts."""
+
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+
+from chat import control
+from chat.management.people import PersonCommand
+
+
+class Command(PersonCommand):
+    help = "Close all WebSockets of a user. Who reloads the page is in again: see `ban`."
+
+    def act(self, user: AbstractBaseUser, options: dict[str, Any]) -> str:
+        control.kick(user)
+        return "is kicked"

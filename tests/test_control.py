@@ -1,0 +1,319 @@
+"""What those who run the site do to connections and people, and how soon it is felt everywhere."""
+
+import asyncio
+import io
+import json
+import os
+import socket
+from datetime import timedelta
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.core.management import CommandError, call_command
+from django.db.models.functions import Now
+from django.test import Client as HttpClient
+from django.utils import timezone
+
+from chat import conf, control, leases, presence
+from chat.close_codes import CloseCode
+from chat.models import Connection, Lease, Token
+from tests.conftest import PASSWORD
+from tests.failures import lost_announcements, meanwhile, until
+from tests.fake_browser import browser, text_page
+
+
+@pytest.fixture(autouse=True)
+def attentive(monkeypatch):
+    """Workers that write down ten times a second who is connected."""
+    monkeypatch.setattr(presence, "LOOK_EVERY", 0.1)
+    monkeypatch.setattr(presence, "GRACE", 0.1)
+    monkeypatch.setattr(presence, "SIGNS_EVERY", 0.1)
+    monkeypatch.setattr(presence, "RENEW_EVERY", 0.1)
+
+
+async def rows(count, **fields):
+    """The connections, once there are so many that look so."""
+    found = Connection.objects.filter(**fields).select_related("lease").order_by("since")
+    async with asyncio.timeout(10):
+        while len(seen := await meanwhile(lambda: list(found.all()))) != count:
+            await asyncio.sleep(0.05)
+    return seen
+
+
+# Seen
+
+
+async def test_each_connection_is_a_row_that_says_who_from_where_and_with_what(
+    tokens, application, alice, worker
+):
+    headers = {"user-agent": "Firefox\x1b[31m/99"}
+    async with browser(application, tokens["alice"], headers=headers):
+        [row] = await rows(1, state="live")
+    assert (row.user_id, row.address, row.subprotocol) == (alice.pk, "127.0.0.1", "chat.v1.json")
+    assert row.client == "Firefox[31m/99"
+    assert row.since <= row.active_at
+    assert (row.lease.host, row.lease.pid) == (socket.gethostname(), os.getpid())
+
+
+async def test_what_a_client_says_shows_in_its_row(tokens, application, kitchen):
+    async with browser(application, tokens["alice"]) as page:
+        [before] = await rows(1, state="live")
+        await page.post("Tea?", room=kitchen.pk)
+        [_] = await rows(1, active_at__gt=before.active_at)
+
+
+async def test_a_page_of_ten_lines_is_a_row_too(tokens, application):
+    async with text_page(application, tokens["alice"]):
+        [row] = await rows(1)
+        assert row.subprotocol == "chat"
+
+
+async def test_whoever_reads_too_slowly_is_shown_to_be_behind(
+    tokens, application, kitchen, bob, monkeypatch
+):
+    monkeypatch.setattr(conf, "OUTBOX_BYTES", 1_000)
+    async with (
+        browser(application, tokens["alice"]) as alices,
+        browser(application, tokens["bob"]) as bobs,
+    ):
+        bobs.wire.reads.clear()
+        for _ in range(5):
+            await alices.post("x" * 900, room=kitchen.pk)
+        [row] = await rows(1, state="behind")
+        bobs.wire.reads.set()
+        await rows(2, state="live")
+    assert row.user_id == bob.pk
+
+
+# Ended from anywhere
+
+
+async def disconnect_it(bob):
+    [key] = await meanwhile(lambda: list(bob.chat_connections.values_list("pk", flat=True)))
+    assert await meanwhile(control.disconnect, [key]) == 1
+
+
+async def disconnect_him(bob):
+    await meanwhile(control.disconnect_user, bob)
+
+
+async def disconnect_everybody(bob):
+    await meanwhile(control.disconnect_everybody)
+
+
+async def kick_him(bob):
+    await meanwhile(control.kick, bob)
+
+
+ENDINGS = [
+    (disconnect_it, 4010, True),
+    (disconnect_him, 4010, True),
+    (disconnect_everybody, 4010, True),
+    (kick_him, 4503, False),
+]
+
+
+@pytest.mark.parametrize(("end", "code", "returns"), ENDINGS)
+async def test_bobs_connection_is_ended_on_whatever_worker_also_without_the_layer(
+    tokens, application, elsewhere, bob, end, code, returns
+):
+    """Nobody announces it: the worker finds it in the database."""
+    with lost_announcements():
+        async with browser(elsewhere, tokens["bob"]) as page:
+            await rows(1)
+            await end(bob)
+            bye = await page.says_goodbye()
+    assert (bye["code"], bye["reconnect"]) == (code, returns)
+    assert ("retry_after_ms" in bye) == returns
+
+
+@pytest.mark.parametrize("end", [disconnect_it, disconnect_him, kick_him])
+async def test_nobody_else_is_touched(tokens, application, bob, worker, end):
+    async with (
+        browser(application, tokens["alice"]) as alice,
+        browser(application, tokens["bob"]) as page,
+    ):
+        await rows(2)
+        await end(bob)
+        await page.says_goodbye()
+        assert (await alice.ask(type="ping"))["type"] == "pong"
+
+
+async def test_one_of_bobs_connections_can_end_alone(tokens, application, bob, worker):
+    async with browser(application, tokens["bob"]) as phone:
+        [row] = await rows(1)
+        async with browser(application, tokens["bob"]) as laptop:
+            await rows(2)
+            await meanwhile(control.disconnect, [row.pk])
+            assert (await phone.says_goodbye())["code"] == 4010
+            assert (await laptop.ask(type="ping"))["type"] == "pong"
+
+
+@pytest.mark.parametrize("end", [disconnect_him, disconnect_everybody, kick_him])
+async def test_whoever_comes_back_is_let_in_and_stays(tokens, application, bob, worker, end):
+    async with browser(application, tokens["bob"]) as page:
+        await end(bob)
+        await page.says_goodbye()
+    async with browser(application, tokens["bob"]) as page:
+        checked = worker.watch._seen_at
+        await until(lambda: worker.watch._seen_at > checked + 1)
+        assert (await page.ask(type="ping"))["type"] == "pong"
+
+
+async def test_a_connection_so_new_that_it_has_no_row_ends_with_the_others_of_its_user(
+    tokens, application, bob, monkeypatch
+):
+    monkeypatch.setattr(presence, "LOOK_EVERY", 60)
+    async with browser(application, tokens["bob"]) as page:
+        await meanwhile(control.kick, bob)
+        assert (await page.says_goodbye())["code"] == 4503
+
+
+async def test_what_was_said_is_not_lost_by_a_disconnection(tokens, application, kitchen, alice):
+    async with browser(application, tokens["bob"]) as bobs:
+        await rows(1)
+        await meanwhile(control.disconnect_everybody)
+        await bobs.says_goodbye()
+    async with browser(application, tokens["alice"]) as alices:
+        await alices.post("Still there?", room=kitchen.pk)
+    async with browser(application, tokens["bob"], client=bobs.client) as bobs:
+        await bobs.until(lambda: "Still there?" in bobs.client.bodies(kitchen.pk))
+
+
+# Sessions
+
+
+@pytest.mark.parametrize("engine", ["db", "cached_db"])
+def test_ending_bobs_sessions_logs_him_out_everywhere_and_nobody_else(
+    alice, bob, settings, tokens, engine
+):
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
+    browsers = {name: [HttpClient(), HttpClient()] for name in ("alice", "bob")}
+    for name, clients in browsers.items():
+        for client in clients:
+            assert client.login(username=name, password=PASSWORD)
+    Session.objects.create(session_key="garbage", session_data="x", expire_date=timezone.now())
+    assert control.end_sessions(bob) == 2
+    assert [c.get("/").status_code for c in browsers["bob"]] == [302, 302]
+    assert [c.get("/").status_code for c in browsers["alice"]] == [200, 200]
+    assert not Token.objects.filter(user=bob).exists()
+    assert Token.objects.filter(user=alice).exists()
+
+
+async def test_what_was_opened_with_them_ends_with_them(tokens, application, bob):
+    async with browser(application, tokens["bob"]) as page:
+        await meanwhile(control.end_sessions, bob)
+        assert (await page.says_goodbye())["code"] == 4501
+
+
+# Too many
+
+
+async def refusal(application, token, **wire):
+    """The goodbye to somebody who is not let in."""
+    async with browser(application, token, resume=False, **wire) as page:
+        return await page.says_goodbye()
+
+
+async def test_a_user_has_so_many_connections_over_all_workers(
+    tokens, worker, application, elsewhere, monkeypatch
+):
+    monkeypatch.setattr(conf, "CONNECTIONS", 2)
+    async with browser(application, tokens["bob"]), browser(elsewhere, tokens["bob"]):
+        await until(lambda: worker.presence.elsewhere.users.total() == 1)
+        bye = await refusal(application, tokens["bob"])
+        assert (bye["code"], bye["reconnect"]) == (4008, True)
+        assert bye["retry_after_ms"] >= 1_000
+        async with browser(application, tokens["alice"]):
+            pass
+
+
+@pytest.mark.parametrize("address", ["203.0.113.7", "2001:db8::{}"])
+async def test_an_address_has_as_many_connections_as_its_people(
+    tokens, application, settings, monkeypatch, address
+):
+    monkeypatch.setattr(conf, "CONNECTIONS", 1)
+    settings.CHAT_PEOPLE_PER_ADDRESS = 2
+    async with browser(application, tokens["alice"], address=address.format(1)):
+        async with browser(application, tokens["bob"], address=address.format(2)):
+            bye = await refusal(application, tokens["charlie"], address=address.format(3))
+            assert bye["code"] == 4510
+            async with browser(application, tokens["charlie"]):
+                pass  # from another one
+        async with browser(application, tokens["charlie"], address=address.format(3)):
+            pass
+
+
+async def test_whose_worker_died_is_not_turned_away_for_good(
+    tokens, application, bob, worker, monkeypatch
+):
+    """Their connections there count until its lease runs out."""
+    monkeypatch.setattr(conf, "CONNECTIONS", 1)
+    await meanwhile(leases.begin, "dead", {"phone": leases.Link(bob.pk)})
+    async with browser(application, tokens["alice"]):
+        await until(lambda: worker.presence.elsewhere.users[bob.pk] == 1)
+        assert (await refusal(application, tokens["bob"]))["reconnect"]
+        await meanwhile(Lease.objects.filter(pk="dead").update, renewed_at=Now() - 2 * leases.LIFE)
+        await until(lambda: not worker.presence.elsewhere.users[bob.pk])
+        async with browser(application, tokens["bob"]):
+            pass
+
+
+# From the shell
+
+
+def said(*command):
+    out = io.StringIO()
+    call_command(*command, stdout=out)
+    return out.getvalue()
+
+
+def test_the_shell_lists_who_is_connected(bob, charlie):
+    firefox = leases.Link(bob.pk, "203.0.113.7", "Firefox", "chat.v1.json", "live")
+    leases.begin("one", {"phone": firefox, "laptop": leases.Link(charlie.pk)})
+    listed = said("connections").splitlines()
+    assert len(listed) == 3
+    assert all(
+        word in said("connections", "--user", "bob") for word in ("phone", "Firefox", "live")
+    )
+    assert "charlie" not in said("connections", "--user", "bob")
+    [record] = map(json.loads, said("connections", "--user", "bob", "--json").splitlines())
+    assert (record["user"], record["address"]) == ("bob", "203.0.113.7")
+
+
+def test_the_shell_lists_nobody_of_a_worker_that_died(bob):
+    leases.begin("one", {"phone": leases.Link(bob.pk)})
+    Lease.objects.update(renewed_at=Now() - leases.LIFE - timedelta(seconds=1))
+    assert "bob" not in said("connections")
+
+
+def test_the_shell_disconnects_one(bob):
+    leases.begin("one", {"phone": leases.Link(bob.pk), "-laptop": leases.Link(bob.pk)})
+    said("disconnect", "phone")
+    said("disconnect", "--", "-laptop")
+    assert {c.close_code for c in Connection.objects.all()} == {CloseCode.DISCONNECTED}
+    with pytest.raises(CommandError, match="not open"):
+        said("disconnect", "fax")
+
+
+def test_the_shell_bans_for_a_while_and_lifts_it(bob):
+    before = timezone.now()
+    assert "until" in said("ban", "bob", "--for", "1h")
+    bob.chat_access.refresh_from_db()
+    assert timedelta(hours=1) <= bob.chat_access.banned_until - before < timedelta(hours=2)
+    assert "may come in" in said("unban", "bob")
+    bob.chat_access.refresh_from_db()
+    assert bob.chat_access.banned_until is None
+    assert "for good" in said("ban", "bob")
+
+
+@pytest.mark.parametrize("time", ["", "1", "h", "1y", "-1h", "1h2m", "999999999d"])
+def test_a_time_that_is_none_is_refused(bob, time):
+    with pytest.raises(CommandError):
+        call_command("ban", "bob", f"--for={time}")
+
+
+@pytest.mark.parametrize("verb", ["kick", "ban", "unban", "end_sessions"])
+def test_nobody_of_that_name_is_told_in_one_line(db, verb):
+    with pytest.raises(CommandError, match="There is no user 'nobody'"):
+        call_command(verb, "nobody")
