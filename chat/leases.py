@@ -35,6 +35,7 @@ class Link(NamedTuple):
     client: str = ""
     subprotocol: str = ""
     state: str = Connection.State.SILENT
+    age: float = 0  # seconds since it was opened
     idle: float = 0  # seconds since its client last said something
 
 
@@ -163,6 +164,10 @@ def _touch(worker: str, change: int) -> bool:
 
 
 def _insert(worker: str, connections: Mapping[str, Link]) -> None:
+    """Times are told as durations: workers' clocks may differ from the database's."""
+    if not connections:
+        return
+    now = Lease.objects.values_list(Now()).get(pk=worker)[0]
     Connection.objects.bulk_create(
         (
             Connection(
@@ -173,6 +178,8 @@ def _insert(worker: str, connections: Mapping[str, Link]) -> None:
                 client=link.client,
                 subprotocol=link.subprotocol,
                 state=link.state,
+                since=now - timedelta(seconds=link.age),
+                active_at=now - timedelta(seconds=link.idle),
             )
             for key, link in connections.items()
         ),
@@ -181,7 +188,6 @@ def _insert(worker: str, connections: Mapping[str, Link]) -> None:
 
 
 def _update(moved: Mapping[str, Link]) -> None:
-    """Idle times are durations: workers' clocks may differ from the database's."""
     here = Connection.objects.filter(pk__in=moved).select_for_update(no_key=True).order_by("pk")
     changed = [
         [key, now - timedelta(seconds=moved[key].idle), moved[key].state]

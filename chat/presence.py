@@ -26,6 +26,7 @@ from .tasks import Tasks
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY = 1.0  # seconds, with jitter
+FIRST_LOOK = 1.0  # seconds that it may take before anybody is let in
 RENEW_EVERY = 5.0  # seconds; leases.LIFE allows for two that fail
 # Seconds for which a closed connection still counts: a page that is loaded anew is not an absence.
 GRACE = 2.0
@@ -67,7 +68,7 @@ class Presence:
     async def __aenter__(self) -> Self:
         # A worker takes over from another one: nobody is to seem gone to whom it welcomes first.
         with suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_EVERY):
+            async with asyncio.timeout(FIRST_LOOK):
                 await self._try(self._look)
         self._tasks.start(self._look_forever())
         return self
@@ -116,10 +117,11 @@ class Presence:
             await self._begin(here, now)
         elif opened or closed or now - self._renewed_at >= RENEW_EVERY:
             moved = _links(here, self._moved(here, now), now)
+            told = _signs(here, opened.keys() | moved.keys())  # as of now: they go on
             if await self._journal.run(leases.renew, self._worker, opened, closed, moved):
                 for key in closed:
                     del self._noted[key]
-                self._noted |= _signs(here, opened.keys() | moved.keys())
+                self._noted |= told
                 self._renewed_at = now
                 await self._journal.run(leases.sweep)
             else:  # nobody heard of us for so long that others cleared up
@@ -137,10 +139,11 @@ class Presence:
         return {key for key in known if Signs.of(here[key]) != self._noted[key]}
 
     async def _begin(self, here: Mapping[str, Socket], now: float) -> None:
+        told = _signs(here, here)
         if here or not self._is_sure:
             await self._journal.run(leases.begin, self._worker, _links(here, here, now))
             self._renewed_at = time.monotonic()
-        self._noted = _signs(here, here)
+        self._noted = told
         self._is_sure = True
 
     # What we learn of everybody
@@ -218,6 +221,7 @@ def _link(socket: Socket, now: float) -> Link:
         *socket.endpoint,
         subprotocol=socket.subprotocol,
         state=socket.state,
+        age=now - socket.opened_at,
         idle=now - socket.heard_at,
     )
 

@@ -58,7 +58,7 @@ class Socket(ABC):
         self.behind: dict[str, Cursor] = {}
         self.reader: asyncio.Task[None] | None = None  # replays as long as it is behind
         self.resumed = False
-        self.sent_at = self.heard_at = time.monotonic()
+        self.opened_at = self.sent_at = self.heard_at = time.monotonic()
         self.closed_at: float | None = None
         self.close_code: CloseCode | None = None  # if it is we who close
         self._send = send
@@ -171,7 +171,7 @@ class Socket(ABC):
             while self._outbox:
                 self._sending_since = time.monotonic()
                 await self._send(self._next_event())
-                self.sent_at = self.heard_at = time.monotonic()
+                self.opened_at = self.sent_at = self.heard_at = time.monotonic()
                 self._get_on()
         except Exception as error:  # whatever a server raises when the connection is gone
             logger.debug("Cannot send: %r", error)

@@ -12,9 +12,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django.asserts import assertContains, assertNotContains
 
-from chat import control, messaging, rooms
+from chat import control, leases, messaging, rooms
 from chat.admin import MembershipAdmin, RoomAdmin
-from chat.models import Access, Epoch, Membership, Message, Room, Token
+from chat.models import Access, Connection, Epoch, Lease, Membership, Message, Room, Token
 from tests.conftest import token
 from tests.conversation import say
 
@@ -75,11 +75,14 @@ def seats(*memberships, **added):
 # All of it
 
 
-@pytest.mark.parametrize("model", [Room, Membership, Message, Access, Token, Epoch])
+@pytest.mark.parametrize(
+    "model", [Room, Membership, Message, Access, Connection, Lease, Token, Epoch]
+)
 def test_every_page_can_be_looked_at(panel, alice, bob, kitchen, model):
     say(alice, kitchen, "hello")
     token(alice)
     Epoch.objects.create()
+    leases.begin("one", {"phone": leases.Link(alice.pk)})
     row = model.objects.order_by("pk").first()
     changelist = f"/admin/chat/{model._meta.model_name}/"
     assert panel.get(changelist, {"q": "alice"}).status_code == 200
@@ -367,3 +370,48 @@ def test_a_token_can_be_ended_but_not_read(panel, alice):
     assertNotContains(page, row.auth_hash)
     assert delete(panel, row).status_code == 302
     assert not Token.objects.exists()
+
+
+# Live connections
+
+
+ACTIONS = {
+    "disconnect": lambda bob: set(bob.chat_connections.values_list("close_code", flat=True)),
+    "disconnect_users": lambda bob: {bob.chat_access.close_code},
+    "kick_users": lambda bob: {bob.chat_access.close_code},
+    "end_sessions": lambda bob: set(bob.chat_tokens.all()),
+}
+
+
+def act(panel, action):
+    chosen = {"action": action, "_selected_action": ["phone"]}
+    return panel.post("/admin/chat/connection/", chosen, follow=True)
+
+
+@pytest.mark.parametrize(
+    ("action", "after"),
+    [
+        ("disconnect", {4010}),
+        ("disconnect_users", {4010}),
+        ("kick_users", {4503}),
+        ("end_sessions", set()),
+    ],
+)
+def test_bobs_connection_is_ended_from_the_panel(panel, bob, action, after):
+    token(bob)
+    leases.begin("one", {"phone": leases.Link(bob.pk, "203.0.113.7", "Firefox")})
+    assertContains(panel.get("/admin/chat/connection/?q=203.0.113.7"), "Firefox")
+    assert act(panel, action).status_code == 200
+    bob.refresh_from_db()
+    assert ACTIONS[action](bob) == after
+
+
+def test_who_may_only_look_ends_no_connection(client, alice, bob):
+    alice.is_staff = True
+    alice.save()
+    alice.user_permissions.add(Permission.objects.get(codename="view_connection"))
+    leases.begin("one", {"phone": leases.Link(bob.pk)})
+    client.force_login(alice)
+    assertContains(client.get("/admin/chat/connection/"), "bob")
+    act(client, "disconnect")
+    assert Connection.objects.get().close_code is None

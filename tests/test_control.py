@@ -79,10 +79,9 @@ async def test_whoever_reads_too_slowly_is_shown_to_be_behind(
         bobs.wire.reads.clear()
         for _ in range(5):
             await alices.post("x" * 900, room=kitchen.pk)
-        [row] = await rows(1, state="behind")
+        await rows(1, state="behind", user=bob.pk)
         bobs.wire.reads.set()
         await rows(2, state="live")
-    assert row.user_id == bob.pk
 
 
 # Ended from anywhere
@@ -273,10 +272,9 @@ def test_the_shell_lists_who_is_connected(bob, charlie):
     leases.begin("one", {"phone": firefox, "laptop": leases.Link(charlie.pk)})
     listed = said("connections").splitlines()
     assert len(listed) == 3
-    assert all(
-        word in said("connections", "--user", "bob") for word in ("phone", "Firefox", "live")
-    )
-    assert "charlie" not in said("connections", "--user", "bob")
+    of_bob = said("connections", "--user", "bob")
+    assert all(word in of_bob for word in ("phone", "Firefox", "live"))
+    assert "charlie" not in of_bob
     [record] = map(json.loads, said("connections", "--user", "bob", "--json").splitlines())
     assert (record["user"], record["address"]) == ("bob", "203.0.113.7")
 
