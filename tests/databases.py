@@ -66,7 +66,7 @@ class SQLiteFile(Database):
 
     def restore(self, backup: Self) -> None:
         for beside in ("-wal", "-shm"):
-            Path(f"{self.file}{beside}").unlink()
+            Path(f"{self.file}{beside}").unlink(missing_ok=True)
         backup.file.replace(self.file)
 
 
