@@ -42,24 +42,24 @@ def token(library, name):
     return library.post("/chat/api/token", log_in)["token"]
 
 
+async def reads(page, body):
+    await page.until(lambda: any(body in page.client.bodies(room) for room in page.client.rooms))
+
+
 async def test_its_readers_talk_by_the_names_that_they_log_in_with(library):
     async with (
         library.browser(token(library, "ann")) as ann,
         library.browser(token(library, "ben")) as ben,
     ):
         await ann.post("Quiet, please.", to="ben@example.org")
-        await ben.until(lambda: "Quiet, please." in ben.client.bodies(ben.room("ann@example.org")))
+        await reads(ben, "Quiet, please.")
 
 
 async def test_what_its_own_views_say_in_the_chat_is_seen_at_once(library):
     async with library.browser(token(library, "ben")) as ben:
         status, _ = library.request("POST", "/lend/ben@example.org/")
         assert status == 200
-        await ben.until(
-            lambda: any(
-                "Moby-Dick is here for you." in ben.client.bodies(room) for room in ben.client.rooms
-            )
-        )
+        await reads(ben, "Moby-Dick is here for you.")
 
 
 def test_its_own_pages_are_as_they_were(library):
