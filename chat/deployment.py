@@ -5,6 +5,7 @@ Critical is what lets strangers in; with that the chat does not start while DEBU
 
 from collections.abc import Iterator
 from ipaddress import ip_address
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from django.apps import apps
@@ -19,6 +20,7 @@ from . import origins
 
 KEY_CHARS = 50
 KEY_DIFFERENT_CHARS = 5
+OWN_TOPS = ("localhost", "local", "internal", "lan", "home", "test")  # nobody can register there
 THROTTLE = "chat.throttle.Throttle"
 STATIC_FILE = "chat/base.css"  # one that the chat's pages name
 NEW_KEY = "python -c 'import secrets; print(secrets.token_urlsafe(50))'"
@@ -49,7 +51,7 @@ def is_loopback(host: str) -> bool:
 
 def _debugging() -> Iterator[CheckMessage]:
     database = connection.settings_dict["HOST"] if connection.vendor == "postgresql" else ""
-    servers = [*str(database).split(","), *(host for host, _ in _redis_servers())]
+    servers = [*str(database).split(","), *(server.host for server in _redis_servers())]
     if not all(map(is_loopback, servers)):
         yield Warning(
             "DEBUG is on, and PostgreSQL or Redis is on another machine, as in production.",
@@ -82,12 +84,19 @@ def _hosts() -> Iterator[CheckMessage]:
             hint="Name the hosts by which people reach the site: ALLOWED_HOSTS=chat.example.org.",
             id="chat.C102",
         )
-    elif "*" in settings.ALLOWED_HOSTS:
+    elif any(map(_is_anybodys, settings.ALLOWED_HOSTS)):
         yield Critical(
-            "ALLOWED_HOSTS allows every name, so that any site can pass itself off as this one.",
+            "ALLOWED_HOSTS allows names of others, so that any site can pass itself off as this"
+            " one.",
             hint="Name the hosts by which people reach the site: ALLOWED_HOSTS=chat.example.org.",
             id="chat.C103",
         )
+
+
+def _is_anybodys(host: str) -> bool:
+    """Everything, or all below a domain in which everybody gets names, like `.org`."""
+    top = host.removeprefix(".").rstrip(".")
+    return host in ("*", ".") or (host.startswith(".") and "." not in top and top not in OWN_TOPS)
 
 
 def _encryption() -> Iterator[CheckMessage]:
@@ -148,27 +157,52 @@ def _is_trusted(host: str) -> bool:
 
 
 def _redis() -> Iterator[CheckMessage]:
-    if not all(is_loopback(host) or protected for host, protected in _redis_servers()):
+    elsewhere = [server for server in _redis_servers() if not is_loopback(server.host)]
+    keys = _layer().get("CONFIG", {}).get("symmetric_encryption_keys")
+    if not all(server.has_password for server in elsewhere):
         yield Warning(
             "Redis is on another machine and asks for no password: whoever reaches it can meddle.",
             hint="Give it a password and write that into its address: redis://:password@host:6379/0.",
             id="chat.W104",
         )
+    elif not keys and not all(server.is_encrypted for server in elsewhere):
+        yield Warning(
+            "What is said travels to Redis on another machine in plain text.",
+            hint="Reach it by TLS (rediss://…), or encrypt what is said: CHANNEL_KEYS.",
+            id="chat.W106",
+        )
+    if {*map(str, keys or [])} & {settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS}:
+        yield Error(
+            "CHANNEL_KEYS has a key that is SECRET_KEY as well: who learns one has both.",
+            hint=f"Make one of its own: {NEW_KEY}",
+            id="chat.E105",
+        )
 
 
-def _redis_servers() -> Iterator[tuple[str, bool]]:
-    """Host of each server that the channel layer names, and whether we have a password for it."""
-    layer = getattr(settings, "CHANNEL_LAYERS", {}).get("default", {})
-    for entry in layer.get("CONFIG", {}).get("hosts", []):
+class _Server(NamedTuple):
+    """That the channel layer names."""
+
+    host: str
+    has_password: bool
+    is_encrypted: bool
+
+
+def _layer() -> dict[str, Any]:
+    return getattr(settings, "CHANNEL_LAYERS", {}).get("default") or {}
+
+
+def _redis_servers() -> Iterator[_Server]:
+    for entry in _layer().get("CONFIG", {}).get("hosts", []):
+        options = entry if isinstance(entry, dict) else {}
         match entry:
             case str(address) | {"address": str(address)}:
                 url = urlsplit(address)
-                password = url.password or (isinstance(entry, dict) and entry.get("password"))
-                yield url.hostname or "", bool(password)
+                password = url.password or options.get("password")
+                yield _Server(url.hostname or "", bool(password), url.scheme == "rediss")
             case {"host": str(host)}:
-                yield host, bool(entry.get("password"))
+                yield _Server(host, bool(options.get("password")), bool(options.get("ssl")))
             case [str(host), *_]:
-                yield host, False
+                yield _Server(host, False, False)
 
 
 def _static_files() -> Iterator[CheckMessage]:

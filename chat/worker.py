@@ -38,6 +38,7 @@ from .errors import (
     Unavailable,
 )
 from .gauges import Gauges
+from .health import PARTS
 from .journal import Journal
 from .limits import Limits
 from .messaging import Draft, Posted
@@ -328,7 +329,10 @@ class WithWorker:
             await send({"type": "lifespan.startup.failed", "message": repr(error)})
             return
         await send({"type": "lifespan.startup.complete"})
+        # Without its tables nothing works, and whoever started us should know why.
+        missing = asyncio.create_task(PARTS["migrations"].answer())
         await receive()  # lifespan.shutdown
         await worker.drain()
+        await missing
         await worker.__aexit__()
         await send({"type": "lifespan.shutdown.complete"})

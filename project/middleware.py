@@ -2,16 +2,31 @@
 
 import logging
 
+from csp.constants import HEADER
+from csp.utils import build_policy
 from django.db import DataError, Error
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.deprecation import MiddlewareMixin
+from servestatic.middleware import ServeStaticMiddleware
+from servestatic.responders import MissingFileError
 
 from chat.database import is_outage
 
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER = 5  # seconds
+
+
+class StaticFiles(ServeStaticMiddleware):  # type: ignore[misc]  # untyped
+    """A file that is not there is nothing, with DEBUG on as well: no traceback in the log."""
+
+    async def __call__(self, request: HttpRequest) -> HttpResponse:
+        try:
+            response: HttpResponse = await super().__call__(request)
+        except MissingFileError as error:
+            raise Http404(str(error)) from None
+        return response
 
 
 class NoNul(MiddlewareMixin):
@@ -45,4 +60,6 @@ class Outage(MiddlewareMixin):
 
 
 def _page(status: int) -> HttpResponse:
-    return HttpResponse(render_to_string(f"{status}.html"), status=status)
+    response = HttpResponse(render_to_string(f"{status}.html"), status=status)
+    response[HEADER] = build_policy()  # the middleware leaves it out, taking it for one of Django's
+    return response

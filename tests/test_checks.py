@@ -351,9 +351,16 @@ def test_a_site_without_a_name_is_critical(production, settings):
     assert "chat.C102" in dangers()
 
 
-def test_a_site_of_any_name_is_critical(production, settings):
-    settings.ALLOWED_HOSTS = ["chat.example.org", "*"]
+@pytest.mark.parametrize("host", ["*", ".", ".org", ".org."])
+def test_a_site_of_any_name_is_critical(production, settings, host):
+    settings.ALLOWED_HOSTS = ["chat.example.org", host]
     assert dangers() == ["chat.C103"]
+
+
+@pytest.mark.parametrize("host", [".example.org", ".internal", "org"])
+def test_names_of_ones_own_are_fine(production, settings, host):
+    settings.ALLOWED_HOSTS = ["chat.example.org", host]
+    assert dangers() == []
 
 
 @pytest.mark.parametrize("name", ["SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE"])
@@ -400,9 +407,9 @@ def test_a_site_may_trust_all_names_of_a_domain(production, settings):
         ("127.0.0.1", 6379),
     ],
 )
-def test_a_redis_of_our_own_or_with_a_password_is_fine(production, redis_at, entry):
+def test_a_redis_of_our_own_or_with_a_password_is_not_for_everybody(production, redis_at, entry):
     redis_at(entry)
-    assert dangers() == []
+    assert "chat.W104" not in dangers()
 
 
 def test_guesses_that_nobody_counts_are_doubtful(production, settings):
@@ -424,6 +431,22 @@ def test_guesses_that_nobody_counts_are_doubtful(production, settings):
 def test_a_redis_for_everybody_is_doubtful(production, redis_at, entry):
     redis_at("redis://127.0.0.1", entry)
     assert dangers() == ["chat.W104"]
+
+
+def test_plain_text_on_its_way_to_redis_is_doubtful(production, redis_at, settings):
+    redis_at("redis://:secret@redis.example.org")
+    assert dangers() == ["chat.W106"]
+    redis_at({"host": "redis.example.org", "password": "secret", "ssl": True})
+    assert dangers() == []
+    redis_at("redis://:secret@redis.example.org")
+    settings.CHANNEL_LAYERS["default"]["CONFIG"]["symmetric_encryption_keys"] = ["another"]
+    assert dangers() == []
+
+
+def test_a_key_for_two_purposes_is_an_error(production, redis_at, settings):
+    redis_at("redis://127.0.0.1")
+    settings.CHANNEL_LAYERS["default"]["CONFIG"]["symmetric_encryption_keys"] = ["another", KEY]
+    assert dangers() == ["chat.E105"]
 
 
 @pytest.fixture

@@ -242,7 +242,7 @@ def said_in(folder: str, pattern: str) -> set[str]:
 
 
 def test_each_name_in_the_environment_is_told_and_no_other_is():
-    read = said_in("project", r'env\.\w+\(\s*"(\w+)"')
+    read = said_in("project", r'(?:env\.\w+|\bnumber)\(\s*"(\w+)"')
     assert len(read) > 10
     assert names(*ENVIRONMENT) == {*read, "PORT"}
     assert "PORT ?=" in (ROOT / "Makefile").read_text()

@@ -8,10 +8,12 @@ import uuid
 from contextlib import AsyncExitStack
 from functools import partial
 from http.client import HTTPConnection
+from unittest.mock import patch
 
 import pytest
+from django.db.migrations.executor import MigrationExecutor
 
-from chat import messaging, switchboard, worker
+from chat import health, messaging, switchboard, worker
 from chat.close_codes import CloseCode
 from chat.models import Membership
 from chat.worker import WithWorker, Worker
@@ -172,6 +174,21 @@ async def test_the_server_begins_and_ends_the_worker(transactional_db, tokens, k
         await living
         async with browser(application, tokens["alice"], resume=False) as late:
             assert (await late.says_goodbye())["code"] == RESTART
+
+
+async def test_a_worker_whose_tables_are_missing_says_so_in_one_line(transactional_db, caplog):
+    health._missing.cache_clear()
+    to, told = asyncio.Queue(), asyncio.Queue()
+    with patch.object(MigrationExecutor, "migration_plan", return_value=[("chat", "0007")] * 2):
+        living = asyncio.create_task(WithWorker(chat_alone)({"type": "lifespan"}, to.get, told.put))
+        await to.put({"type": "lifespan.startup"})
+        await told.get()
+        await until(lambda: "2 to be applied: manage.py migrate" in caplog.text)
+        await to.put({"type": "lifespan.shutdown"})
+        await living
+    assert [record for record in caplog.records if record.exc_info] == []
+    health._missing.cache_clear()
+    assert await health.PARTS["migrations"].answer() == health.FINE
 
 
 async def chat_alone(scope, receive, send):

@@ -137,6 +137,23 @@ def test_where_a_nul_stands_in_the_path_is_nothing(browser, admin_user, path):
     assert b"There is no such page" in response.content
 
 
+@pytest.mark.parametrize("debug", [True, False])
+def test_our_own_pages_forbid_scripts_of_others_while_developing_too(browser, settings, debug):
+    settings.DEBUG = debug
+    response = browser.get("/%00")
+    assert "default-src 'self'" in response["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("path", ["/static/chat/", "/static/chat", "/static/", "/static/no.css"])
+def test_a_static_file_that_is_not_there_is_nothing_while_developing_too(
+    client, settings, caplog, path
+):
+    settings.DEBUG = True
+    assert client.get(path).status_code == 404
+    assert [record for record in caplog.records if record.exc_info] == []
+    assert client.get("/static/chat/base.css").status_code == 200
+
+
 @pytest.mark.django_db
 @pytest.mark.parametrize("value", [NUL_IN_QUOTES, "a-session-of-mine\0"])
 @pytest.mark.parametrize("name", ["sessionid", "csrftoken"])
