@@ -95,8 +95,9 @@ def _table() -> Table:
 @lru_cache(maxsize=8)
 def _allowances(post_rate: float, people: int, lines_rate: float) -> Table:
     """By name; what is not limited is missing."""
-    of_user: Amounts = {"arrival": (5, 100), "wrong password": (1 / 36, 100)}
-    of_address: Amounts = {"arrival": (5, 100), "wrong password": (1 / 10, 20)}
+    arrival = (conf.ARRIVALS_RATE, conf.ARRIVALS_BURST)
+    of_user: Amounts = {"arrival": arrival, "wrong password": (1 / 36, 100)}
+    of_address: Amounts = {"arrival": arrival, "wrong password": (1 / 10, 20)}
     if post_rate:
         reading = max(1.0, post_rate)
         programs: Amounts = {

@@ -36,7 +36,7 @@ class CloseCode(IntEnum):
 _REASONS = {
     CloseCode.INTERNAL: "internal failure",
     CloseCode.TOO_SLOW: "reading too slowly",
-    CloseCode.TOO_FAST: "writing too fast for too long",
+    CloseCode.TOO_FAST: "too fast for too long",
     CloseCode.DISCONNECTED: "disconnected by those who run this site",
     CloseCode.RESTART: "server restarting, or its database changed",
     CloseCode.PROTOCOL: "protocol violated",

@@ -6,6 +6,7 @@ the channel layer for each socket, where one switchboard per worker does.
 
 import asyncio
 import logging
+import random
 from functools import lru_cache
 from io import BytesIO
 
@@ -14,7 +15,9 @@ from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
 from django.core.handlers.asgi import ASGIRequest
 
-from . import conf, metrics, origins
+from . import allowances, conf, metrics, origins
+from .addresses import household
+from .allowances import Visitor
 from .authentication import Credentials
 from .close_codes import CloseCode
 from .errors import Banned, ChatError, NotLoggedIn, RateLimited, Restarting, TooManyConnections
@@ -28,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 DIALECTS = {socket.subprotocol: socket for socket in (FrameSocket, TextSocket)}  # best first
 CLIENT_CHARS = 200
+COME_BACK = (1.0, 3.0)  # seconds, at least, for whoever came too often: not all at once
 SILENCE = 10.0  # seconds until a client that speaks frames must have said something
 
 REFUSALS: dict[type[ChatError], CloseCode] = {
@@ -94,12 +98,21 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # untyped
         await self.send({"type": "websocket.accept", "subprotocol": chosen})
 
     async def _admit(self, credentials: Credentials, endpoint: Endpoint) -> Socket:
+        self._insist_on_leisure(Visitor(None, household(endpoint.address)))
         identity, standing = await self.worker.admit(credentials)
+        self._insist_on_leisure(Visitor(str(identity.user.pk), None))
         pings = "websocket.ping" in self.scope.get("extensions", {})
         socket = self.dialect(self.send, identity, endpoint, self.worker, pings=pings)
         self.worker.insist_on_room(socket)
         self.worker.switchboard.register(socket, standing)
+        self._lines = allowances.lines(socket.visitor)
         return socket
+
+    def _insist_on_leisure(self, visitor: Visitor) -> None:
+        """RateLimited if the visitor comes too often."""
+        arrivals = allowances.arrivals(visitor)
+        wait = random.uniform(*COME_BACK)
+        self.worker.limits.insist(*arrivals, detail="You connect too often.", at_least=wait)
 
     async def _refuse(self, error: ChatError) -> None:
         code = self._code = REFUSALS.get(type(error), CloseCode.INTERNAL)
@@ -126,7 +139,9 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # untyped
     async def _hear(self, socket: Socket, message: str | bytes) -> None:
         if conf.post_rate():  # and not where programs may say as much as they can
             lines = message.count("\n") if isinstance(message, str) else 0
-            if debt := self._pace.owe(1 + lines + len(message) / 8_192):
+            cost = 1 + lines + len(message) / 8_192
+            debt = max(self._pace.owe(cost), self.worker.limits.owe(cost, *self._lines))
+            if debt:
                 await asyncio.sleep(debt)
         if socket.closed_at is not None:
             return  # it does not know yet

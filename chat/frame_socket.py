@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 LINES_AT_ONCE = 50  # of one WebSocket message, until others have their turn
 BAD_FRAMES = (20, 10.0)  # tolerated within so many seconds
 HASTY_POSTS = (100, 10.0)
+CHANGES = frames.Edit | frames.Delete | frames.Open | frames.Join | frames.Leave
 
 
 class FrameSocket(Socket):
@@ -143,6 +144,8 @@ class FrameSocket(Socket):
 
     async def _do(self, request: frames.Request) -> None:
         worker, user, ref = self._worker, self.identity.user, request.ref
+        if isinstance(request, CHANGES):
+            worker.check_rate(self.visitor)
         match request:
             case frames.Post():
                 await self._post(request)
@@ -165,7 +168,6 @@ class FrameSocket(Socket):
                 await worker.delete(user, room_id, seq)
                 self.tell(frames.Ok(ref=ref))
             case frames.Open(to=name):
-                worker.check_rate(user)
                 self._tell_room(await worker.open_direct(user, name), ref)
             case frames.Join(room=room_id):
                 self._tell_room(await worker.join(user, room_id), ref)
@@ -218,7 +220,10 @@ class FrameSocket(Socket):
                     body_chars=conf.BODY_CHARS,
                     post_rate=conf.post_rate(),
                     post_burst=conf.post_burst(),
+                    frame_rate=conf.LINES_RATE if conf.post_rate() else 0,
                     connections=conf.CONNECTIONS,
+                    connect_rate=conf.ARRIVALS_RATE,
+                    connect_burst=conf.ARRIVALS_BURST,
                 ),
                 rooms=[Raw(line) for line in lines[:fitting]],
             )
@@ -231,7 +236,7 @@ class FrameSocket(Socket):
         if room_id is None:
             room_id = await self._direct_room(request.to or "")
         draft = Draft(self.identity.user, room_id, request.id, request.body)
-        posting = await self._worker.post(draft)
+        posting = await self._worker.post(draft, self.visitor)
         posting.add_done_callback(partial(self._tell_posted, request.ref))
         await self.wait_in_line(posting)
 

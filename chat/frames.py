@@ -208,7 +208,10 @@ class Limits(Struct, frozen=True):
     body_chars: int
     post_rate: float
     post_burst: float
+    frame_rate: int  # of one connection
     connections: int
+    connect_rate: int
+    connect_burst: int
 
 
 class Welcome(Frame, tag="welcome"):

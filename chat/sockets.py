@@ -14,6 +14,8 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from . import conf, frames
+from .addresses import household
+from .allowances import Visitor
 from .announcements import Batch
 from .archive import Cursor, Page
 from .authentication import Identity
@@ -76,6 +78,11 @@ class Socket(ABC):
     @property
     def user_id(self) -> UserKey:
         return self.identity.user.pk
+
+    @property
+    def visitor(self) -> Visitor:
+        """Its user, and where they are: whom limits count."""
+        return Visitor(self.user_key, household(self.endpoint.address))
 
     @property
     def username(self) -> str:

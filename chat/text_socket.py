@@ -166,7 +166,7 @@ class TextSocket(Socket):
         else:
             raise NotFound("You have not written to anybody yet.")
         draft = Draft(self.identity.user, room_id, uuid4(), body)
-        posting = await self._worker.post(draft)
+        posting = await self._worker.post(draft, self.visitor)
         posting.add_done_callback(self._tell_failure)
         await self.wait_in_line(posting)
 

@@ -152,10 +152,10 @@ class Worker:
             identity, known = await self._admissions.ask(credentials)
         return (identity, known) if known else await self.journal.run(_enrol, identity)
 
-    async def post(self, draft: Draft) -> asyncio.Future[Posted]:
+    async def post(self, draft: Draft, visitor: Visitor) -> asyncio.Future[Posted]:
         """Hand a draft in; RateLimited unless it is the retry of a stored one."""
         try:
-            self.check_rate(draft.sender)
+            self.check_rate(visitor)
         except RateLimited:
             if await self.switchboard.read(messaging.find, draft) is None:
                 raise
@@ -165,19 +165,16 @@ class Worker:
 
     async def edit(self, user: AbstractBaseUser, room_id: str, seq: int, body: str) -> None:
         """Edit a message and show it."""
-        self.check_rate(user)
         message = await self.journal.run(messaging.edit, user, room_id, seq, body)
         self.switchboard.publish([message])
 
     async def delete(self, user: AbstractBaseUser, room_id: str, seq: int) -> None:
         """Delete a message and show it."""
-        self.check_rate(user)
         message = await self.journal.run(messaging.delete, user, room_id, seq)
         self.switchboard.publish([message])
 
-    def check_rate(self, user: AbstractBaseUser) -> None:
-        """RateLimited if the user has asked for too many changes of late."""
-        visitor = Visitor(str(user.pk), None)
+    def check_rate(self, visitor: Visitor) -> None:
+        """RateLimited if the visitor has asked for too many changes of late."""
         self.limits.insist(*allowances.posts(visitor), at_least=SHORTEST_WAIT)
 
     async def open_direct(self, user: AbstractBaseUser, name: str) -> Seat:
@@ -188,14 +185,12 @@ class Worker:
 
     async def join(self, user: AbstractBaseUser, room_id: str) -> Seat:
         """The user's seat in a room; the user's sockets have it by then."""
-        self.check_rate(user)
         seat = await self.journal.run(_join, user, room_id)
         await self._show_change(user, seat)
         return seat
 
     async def leave(self, user: AbstractBaseUser, room_id: str) -> None:
         """Out of the room; the user's sockets show nothing of it any more."""
-        self.check_rate(user)
         seat = await self.journal.run(_leave, user, room_id)
         await self._show_change(user, seat)
 

@@ -59,7 +59,10 @@ async def test_welcome_comes_first_and_tells_who_where_and_how_much(
         "body_chars": 4000,
         "post_rate": 0,
         "post_burst": 0,
+        "frame_rate": 0,
         "connections": 50,
+        "connect_rate": 5,
+        "connect_burst": 100,
     }
 
 

@@ -12,12 +12,14 @@ from django.db import OperationalError
 from django.test import Client as HttpClient
 from django.utils import timezone
 
-from chat import authentication, conf, consumers, control
+from chat import allowances, authentication, conf, consumers, control
+from chat.allowances import Visitor
 from chat.authentication import Credentials
+from chat.limits import Limits
 from chat.models import Token
 from tests.conftest import token
 from tests.failures import meanwhile
-from tests.fake_browser import ASGIWire, Browser, Closed, Refused
+from tests.fake_browser import ASGIWire, Browser, Closed, Refused, browser
 
 HOME = "http://testserver"
 
@@ -171,6 +173,47 @@ async def test_without_a_known_dialect_plain_text_is_spoken(application, tokens)
     await connection.send("nobody|Hello?")
     assert (await connection.receive()).startswith("!unknown_user|")
     await connection.close()
+
+
+# Who comes too often
+
+
+def use_up(worker, visitor, left=0):
+    """Leave the visitor so many connections, and no time in which there would be more."""
+    worker.limits = Limits(clock=lambda: 0.0)
+    for share in allowances.arrivals(visitor):
+        worker.limits.lose(share, share.allowance.burst - left)
+
+
+async def test_who_connects_too_often_is_told_when_to_come_back(application, worker, tokens, alice):
+    use_up(worker, Visitor(str(alice.pk), None))
+    headers = {"authorization": f"Bearer {tokens['alice']}"}
+    error, bye, code = await turned_away(application, headers=headers)
+    assert (error["code"], error["detail"]) == ("rate_limited", "You connect too often.")
+    assert 1_000 <= error["retry_after_ms"] == bye["retry_after_ms"] <= 3_001
+    assert (bye["code"], bye["reconnect"], code) == (4008, True, 4008)
+    async with browser(application, tokens["bob"]):
+        pass
+
+
+async def test_who_comes_too_often_from_one_address_is_not_looked_up(application, worker, tokens):
+    use_up(worker, Visitor(None, "192.0.2.1"))
+    headers = {"authorization": f"Bearer {tokens['alice']}"}
+    with patch.object(worker, "admit", side_effect=AssertionError):
+        _, _, code = await turned_away(application, headers=headers, address="192.0.2.1")
+    assert code == 4008
+    spoofed = {"x-forwarded-for": "198.51.100.7", "x-real-ip": "198.51.100.7"}
+    _, _, code = await turned_away(application, headers=headers | spoofed, address="192.0.2.1")
+    assert code == 4008
+    async with browser(application, tokens["alice"], address="198.51.100.7"):
+        pass
+
+
+async def test_those_who_are_turned_away_have_come_too(application, worker, transactional_db):
+    use_up(worker, Visitor(None, "192.0.2.1"), left=2)
+    made_up = {"headers": {"authorization": "Bearer made-up"}, "address": "192.0.2.1"}
+    codes = [(await turned_away(application, **made_up))[2] for _ in range(4)]
+    assert codes == [4501, 4501, 4008, 4008]
 
 
 # Nobody, and whoever is nobody any more

@@ -342,6 +342,20 @@ async def test_who_comes_back_has_no_more_than_before(application, tokens, kitch
             assert (await page.post("two", room=kitchen.pk))["code"] == "rate_limited"
 
 
+async def test_people_at_one_address_have_to_share_what_it_may_post(
+    application, tokens, kitchen, settings
+):
+    settings.CHAT_POST_RATE, settings.CHAT_PEOPLE_PER_ADDRESS = 0.01, 1
+    async with (
+        browser(application, tokens["alice"], address="192.0.2.1") as alice,
+        browser(application, tokens["bob"], address="192.0.2.1") as bob,
+        browser(application, tokens["bob"], address="192.0.2.2") as bob_elsewhere,
+    ):
+        assert (await alice.post("one", room=kitchen.pk))["type"] == "posted"
+        assert (await bob.post("two", room=kitchen.pk))["code"] == "rate_limited"
+        assert (await bob_elsewhere.post("three", room=kitchen.pk))["type"] == "posted"
+
+
 async def test_whatever_is_said_of_somebody_they_may_post_again_after_a_burst(
     worker, other_worker, alice, settings
 ):

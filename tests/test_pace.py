@@ -11,6 +11,7 @@ from chat import conf
 from chat.limits import TokenBucket
 from project import websocket
 from tests.asgi_servers import RudeClient, served
+from tests.failures import until
 from tests.fake_browser import browser
 
 SECONDS = 2.0
@@ -48,6 +49,29 @@ def test_who_owes_waits_until_it_is_paid():
     assert bucket.owe(5) == 0.5
     now = 1.0
     assert bucket.owe(5) == 0
+
+
+async def test_several_connections_of_one_user_are_taken_at_the_pace_of_two(
+    application, tokens, settings, monkeypatch
+):
+    monkeypatch.setattr(conf, "LINES_RATE", 20)
+    settings.CHAT_POST_RATE = 10
+    async with (
+        browser(application, tokens["alice"], resume=False) as one,
+        browser(application, tokens["alice"], resume=False) as two,
+        browser(application, tokens["alice"], resume=False) as three,
+    ):
+        pages, began = (one, two, three), time.monotonic()
+        for page in pages:
+            for _ in range(190):  # alone, each could say so much at once
+                await page.send({"type": "ping"})
+        await until(lambda: len(pongs(pages)) >= 390)
+        await asyncio.sleep(0.5)
+        assert len(pongs(pages)) <= 410 + 40 * (time.monotonic() - began)
+
+
+def pongs(pages):
+    return [pong for page in pages for pong in page.of_type("pong")]
 
 
 @pytest.mark.parametrize(("rate", "most"), [(10, 240), (0, 300)])
