@@ -21,8 +21,8 @@ class Channel(http.HTTPChannel):
     _is_asking = False
 
     def connectionMade(self) -> None:
+        self.timeOut = self.speaks_within
         super().connectionMade()
-        self.setTimeout(self.speaks_within)
 
     def resetTimeout(self) -> None:
         """Twisted would at each byte, and one that comes every minute never end."""
@@ -31,6 +31,9 @@ class Channel(http.HTTPChannel):
         # What comes while an answer is made is looked at when it is done.
         if not self._is_asking and not self._handlingRequest:
             self._is_asking = True
+            self.setTimeout(
+                None
+            )  # to have one sooner Twisted would look through those of everybody
             self.setTimeout(self.asks_within)
         super().dataReceived(data)
 

@@ -12,6 +12,7 @@ from .door import Door
 # Longer than applications may want to wait, and to be heard when they give up.
 GONE_AFTER = 60_000
 
+ACCEPTED_AT_ONCE = 32  # connections, of a flood
 STUCK_FOR = 1.0  # seconds until we look whether there are descriptors again
 
 
@@ -40,10 +41,11 @@ class UnixConnection(WritingAtOnce, unix.Server):
 
 
 class PatientPort:
-    """One that does not ask on and on for connections that its door cannot let in."""
+    """One that leaves others their turn, also when its door can let nobody in."""
 
     def doRead(self: Any) -> None:
         super().doRead()  # type: ignore[misc]
+        self.numberAccepts = min(self.numberAccepts, ACCEPTED_AT_ONCE)  # Twisted's only grows
         if self.socket.is_stuck:
             self.socket.is_stuck = False
             self.stopReading()
