@@ -268,6 +268,7 @@ def test_a_file_that_is_not_there_is_not_made(monkeypatch, tmp_path):
         ('FATAL:  password authentication failed for user "roost"', "name or password", "%40"),
         ('FATAL:  database "roost" does not exist', "no such database", "CREATE DATABASE"),
         ("FATAL:  sorry, too many clients already", "are taken", "max_connections"),
+        ("connection timeout expired", "answers nothing", "Start it"),
         ("FATAL:  the database system is starting up", "is starting", "Start it"),
         ("unsupported startup parameter: options", "PgBouncer", "ignore_startup_parameters"),
         ("something new\nin two lines", "something new in two lines", "Start it"),

@@ -29,6 +29,7 @@ MEANINGS = (  # of what PostgreSQL says when somebody connects, where it says it
     ("too many", "all of its connections are taken"),
     ("remaining connection slots", "all of its connections are taken"),
     ("no pg_hba.conf entry", "it lets nobody in from here (pg_hba.conf)"),
+    ("timeout expired", "it takes connections and answers nothing"),
     ("starting up", "it is starting"),
     ("shutting down", "it is shutting down"),
     ("recovery mode", "it is recovering from a crash"),
@@ -66,7 +67,7 @@ def reach() -> Iterator[Finding]:
         yield wrong(f"{address()} is too old: {error}", "Upgrade it.")
     except Error as error:
         meaning = _meaning(error)
-        yield wrong(f"{address()} lets us not in: {meaning}.", REMEDIES.get(meaning, START))
+        yield wrong(f"{address()} does not let us in: {meaning}.", REMEDIES.get(meaning, START))
     else:
         version = ".".join(map(str, connection.get_database_version()))
         name = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}.get(

@@ -1,6 +1,6 @@
 """`manage.py purge`: let go of what was said long ago."""
 
-import re
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -9,9 +9,8 @@ from django.db import Error
 
 from chat import conf, retention
 from chat.complaints import in_words
+from chat.management.people import duration
 from chat.models import Room
-
-UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
 class Command(BaseCommand):
@@ -56,10 +55,10 @@ class Command(BaseCommand):
 
 
 def _age(text: str) -> timedelta:
-    found = re.fullmatch(r"(\d{1,6})([hdw])", text.strip())
-    if not found or int(found[1]) == 0:
-        raise CommandError("Say how old in hours, days or weeks: --older-than 90d.")
-    return timedelta(**{UNITS[found[2]]: int(found[1])})
+    with suppress(ValueError):
+        if age := duration(text):
+            return age
+    raise CommandError("Say how old: --older-than 90d, 12w or 36h.")
 
 
 def _kept() -> timedelta | None:
