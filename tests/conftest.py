@@ -46,12 +46,26 @@ def pytest_report_header() -> str:
     return f"stack: {connection.vendor}, {layer}"
 
 
+# Files that take longest: begun last, each would be waited for alone when all others are done.
+LONGEST = [
+    *("test_page", "test_workers", "test_examples", "test_supervisor", "test_end_to_end"),
+    *("test_server", "test_announcements", "test_switchboard", "test_api_end_to_end", "test_site"),
+    *("test_api_schema", "test_shutdown", "test_state_machine", "test_consumers"),
+]
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The second stack is for what touches a database or a layer; browsers say the same on both."""
+    items.sort(key=_turn)
     if connection.vendor == "sqlite":
         return
     config.hook.pytest_deselected(items=[item for item in items if not _uses_a_stack(item)])
     items[:] = filter(_uses_a_stack, items)
+
+
+def _turn(item: pytest.Item) -> int:
+    """Of its file; the others stay in order, and so do the tests of each."""
+    return LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST)
 
 
 def _uses_a_stack(item: pytest.Item) -> bool:
