@@ -6,10 +6,12 @@ import json
 import os
 import socket
 from datetime import timedelta
+from unittest.mock import patch
 
 import pytest
 from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 from django.db.models.functions import Now
 from django.test import Client as HttpClient
 from django.utils import timezone
@@ -315,3 +317,14 @@ def test_a_time_that_is_none_is_refused(bob, time):
 def test_nobody_of_that_name_is_told_in_one_line(db, verb):
     with pytest.raises(CommandError, match="There is no user 'nobody'"):
         call_command(verb, "nobody")
+
+
+@pytest.mark.parametrize(
+    "command", [["kick", "bob"], ["connections"], ["disconnect", "--everybody"], ["new_epoch"]]
+)
+def test_a_database_that_is_away_is_told_in_one_line(db, command):
+    with (
+        patch("django.db.backends.utils.CursorWrapper.execute", side_effect=OperationalError("x")),
+        pytest.raises(CommandError, match="The database is busy or away"),
+    ):
+        call_command(*command)

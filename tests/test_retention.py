@@ -204,7 +204,7 @@ async def test_everybody_in_a_large_room_is_told_by_few_questions(
 
 
 def test_the_command_tells_each_room_and_the_sum(old, capsys):
-    call_command("purge", older_than="90d")
+    call_command("purge", "--older-than=90d")
     said = capsys.readouterr().out
     assert f"Kitchen ({old.pk}): 6 messages, 6 bytes" in said
     assert "6 messages of 6 bytes are gone." in said

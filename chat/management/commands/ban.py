@@ -8,7 +8,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.utils import timezone
 
 from chat import control
-from chat.management.people import PersonCommand, duration
+from chat.management.shell import PersonCommand, duration
 
 FOR_GOOD = timedelta(days=36_500)
 

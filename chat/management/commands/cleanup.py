@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import Error
+from django.core.management.base import CommandParser
 
 from chat import leftovers
-from chat.complaints import in_words
+from chat.management.shell import ShellCommand
 
 
-class Command(BaseCommand):
+class Command(ShellCommand):
     help = "Remove tokens, tickets and sessions that have expired, and leases of dead workers."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -19,11 +18,6 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         found = leftovers.leftovers() if options["dry_run"] else leftovers.remove()
         verb = "would be removed" if options["dry_run"] else "removed"
-        try:
-            for what, count in found:
-                if not options["quiet"]:
-                    self.stdout.write(f"{what}: {count:,} {verb}")
-        except Error as error:
-            raise CommandError(
-                f"The database is busy or away ({in_words(error)}): run it again."
-            ) from None
+        for what, count in found:
+            if not options["quiet"]:
+                self.stdout.write(f"{what}: {count:,} {verb}")

@@ -4,18 +4,17 @@ import json
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from chat import leases
-from chat.management.people import user_named
+from chat.management.shell import ShellCommand, user_named
 from chat.models import Connection
 from chat.rooms import username
 
 TITLES = ("connection", "user", "address", "dialect", "state", "open", "silent", "worker", "client")
 
 
-class Command(BaseCommand):
+class Command(ShellCommand):
     help = "List the open WebSockets of all workers, the oldest first."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

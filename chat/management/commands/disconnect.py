@@ -3,13 +3,13 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from chat import control
-from chat.management.people import user_named
+from chat.management.shell import ShellCommand, user_named
 
 
-class Command(BaseCommand):
+class Command(ShellCommand):
     help = "Close WebSockets on any worker, within about a second. Their clients connect again."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

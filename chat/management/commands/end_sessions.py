@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib.auth.base_user import AbstractBaseUser
 
 from chat import control
-from chat.management.people import PersonCommand
+from chat.management.shell import PersonCommand
 
 
 class Command(PersonCommand):

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
 from chat import pulse
+from chat.management.shell import ShellCommand
 
 
-class Command(BaseCommand):
+class Command(ShellCommand):
     help = (
         "Begin a new life of the database, after a backup was restored: all clients load their"
         " rooms anew, and send again what they could not send."

@@ -1,19 +1,34 @@
-"""What management commands about people have in common."""
+"""What management commands have in common: people, times, and a database that may be away."""
 
 import re
 from abc import abstractmethod
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.management.base import BaseCommand, CommandError
+from django.db import Error
+
+from chat.complaints import in_words
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-class PersonCommand(BaseCommand):
+class ShellCommand(BaseCommand):
+    """Says in one line that the database does not answer."""
+
+    def execute(self, *args: Any, **options: Any) -> Any:
+        try:
+            return super().execute(*args, **options)
+        except Error as error:
+            raise CommandError(
+                f"The database is busy or away ({in_words(error)}): run it again."
+            ) from None
+
+
+class PersonCommand(ShellCommand):
     """Does something to one user, and says what."""
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -38,7 +53,7 @@ def user_named(name: str) -> AbstractBaseUser:
 
 
 def duration(text: str) -> timedelta:
-    """Of an option: `90s`, `10m`, `1h`, `30d` or `2w`. ValueError."""
-    if not (match := re.fullmatch(r"(\d{1,5})([smhdw])", text)):
-        raise ValueError
+    """Of an option: `90s`, `10m`, `1h`, `30d` or `2w`. ArgumentTypeError."""
+    if not (match := re.fullmatch(r"0*([1-9]\d{0,4})([smhdw])", text)):
+        raise ArgumentTypeError("write it like 90s, 10m, 36h, 90d or 12w")
     return timedelta(**{UNITS[match[2]]: int(match[1])})
