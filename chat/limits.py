@@ -1,7 +1,9 @@
 """How much of something is too much: buckets and counters, in this process."""
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from threading import Lock
 from typing import Any, NamedTuple
@@ -60,7 +62,8 @@ class TokenBucket:
         self._filled_at = now
 
 
-class Allowance(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)  # by identity: it is looked up for every message
+class Allowance:
     """How much of something is allowed: `rate` a second on average, `burst` at once."""
 
     name: str
@@ -93,7 +96,7 @@ class Limits:
     ) -> None:
         self._on_news = on_news  # called when there are some again; None: nobody listens
         self._clock = clock
-        self._buckets: dict[Allowance, dict[str, TokenBucket]] = {}
+        self._buckets: dict[Allowance, dict[str, TokenBucket]] = defaultdict(dict)
         self._news: dict[Share, float] = {}
         self._lock = Lock()
 
@@ -126,8 +129,11 @@ class Limits:
 
     def owe(self, cost: float, *shares: Share) -> float:
         """Let something through, which the others are not told; the seconds until it is paid."""
+        debt = 0.0
         with self._lock:
-            return max((self._bucket(share).owe(cost) for share in shares), default=0.0)
+            for share in shares:
+                debt = max(debt, self._bucket(share).owe(cost))
+        return debt
 
     def lose(self, share: Share, cost: float) -> None:
         """Count what was taken elsewhere."""
@@ -141,8 +147,11 @@ class Limits:
         return news
 
     def _wait(self, shares: Sequence[Share]) -> float:
-        waits = (self._buckets.get(share.allowance, {}).get(share.owner) for share in shares)
-        return max((bucket.wait() for bucket in waits if bucket), default=0.0)
+        seconds = 0.0
+        for allowance, owner in shares:
+            if bucket := self._buckets[allowance].get(owner):
+                seconds = max(seconds, bucket.wait())
+        return seconds
 
     def _spend(self, shares: Sequence[Share]) -> bool:
         """Whether there are news again."""
@@ -158,12 +167,12 @@ class Limits:
             self._on_news()
 
     def _bucket(self, share: Share) -> TokenBucket:
-        (_, rate, burst), owner = share
-        buckets = self._buckets.setdefault(share.allowance, {})
+        allowance, owner = share
+        buckets = self._buckets[allowance]
         if (bucket := buckets.get(owner)) is None:
             if len(buckets) >= self.MOST:
-                buckets = self._buckets[share.allowance] = self._worth_keeping(buckets)
-            bucket = buckets[owner] = TokenBucket(rate, burst, self._clock)
+                buckets = self._buckets[allowance] = self._worth_keeping(buckets)
+            bucket = buckets[owner] = TokenBucket(allowance.rate, allowance.burst, self._clock)
         return bucket
 
     def _worth_keeping(self, buckets: Mapping[str, TokenBucket]) -> dict[str, TokenBucket]:
