@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
 from django.core.handlers.asgi import ASGIRequest
 
-from . import allowances, conf, metrics, origins
+from . import allowances, conf, origins
 from .addresses import household
 from .allowances import Visitor
 from .authentication import Credentials
@@ -25,6 +25,7 @@ from .frame_socket import FrameSocket
 from .limits import TokenBucket
 from .sockets import Endpoint, Socket
 from .text_socket import TextSocket
+from .visits import GONE, Visit
 from .worker import Receive, Scope, Send, Worker
 
 logger = logging.getLogger(__name__)
@@ -42,15 +43,6 @@ REFUSALS: dict[type[ChatError], CloseCode] = {
     Restarting: CloseCode.RESTART,
 }
 
-GONE = 1006  # without a word
-
-# What clients close with is up to them: all else is one.
-_KNOWN = (*CloseCode, 1000, 1001, 1005, GONE, 1009, 4009, 4509)
-_CLOSES = {int(code): metrics.closes.labels(str(int(code))) for code in _KNOWN}
-_OTHER = metrics.closes.labels("other")
-for _dialect in DIALECTS:
-    metrics.connections.labels(_dialect)
-
 
 class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # untyped
     """One WebSocket, in either dialect."""
@@ -60,7 +52,6 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # untyped
         self.scope: Scope = scope
         self.receive: Receive = receive
         self.send: Send = send
-        self._code: int = GONE
         self._pace = TokenBucket(conf.LINES_RATE, 10 * conf.LINES_RATE)
         await receive()  # websocket.connect
         request = _as_request(scope)
@@ -69,10 +60,12 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # untyped
             await send({"type": "websocket.close"})  # before accepting: HTTP 403
             return
         await self._accept()
-        metrics.connections.labels(self.dialect.subprotocol).inc()
+        endpoint = _endpoint(request)
+        self._visit = Visit(self.worker.key, self.dialect.subprotocol, endpoint)
         socket: Socket | None = None
         try:
-            socket = await self._admit(credentials, _endpoint(request))
+            socket = await self._admit(credentials, endpoint)
+            self._visit.begin()
             socket.begin()
             await self._listen(socket)
         except ChatError as error:
@@ -88,8 +81,8 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # untyped
             if socket is not None:
                 self.worker.switchboard.unregister(socket)
                 socket.abandon()
-            metrics.connections.labels(self.dialect.subprotocol).dec()
-            _CLOSES.get(self._close_code(socket), _OTHER).inc()
+                self._visit.code = socket.close_code or self._visit.code
+            self._visit.end()
 
     async def _accept(self) -> None:
         offered = self.scope["subprotocols"]
@@ -115,7 +108,7 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # untyped
         self.worker.limits.insist(*arrivals, detail="You connect too often.", at_least=wait)
 
     async def _refuse(self, error: ChatError) -> None:
-        code = self._code = REFUSALS.get(type(error), CloseCode.INTERNAL)
+        code = self._visit.code = REFUSALS.get(type(error), CloseCode.INTERNAL)
         text = self.dialect.refusal(error, code)
         await self.send({"type": "websocket.send", "text": text})
         await self.send({"type": "websocket.close", "code": int(code), "reason": code.reason})
@@ -130,11 +123,7 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # untyped
                 case {"type": "websocket.pong", "bytes": payload}:
                     socket.pong(payload)
             event = await self.receive()
-        self._code = event.get("code", GONE)
-
-    def _close_code(self, socket: Socket | None) -> int:
-        """Ours if it was we who closed, otherwise the client's."""
-        return (socket and socket.close_code) or self._code
+        self._visit.code = event.get("code", GONE)
 
     async def _hear(self, socket: Socket, message: str | bytes) -> None:
         if conf.post_rate():  # and not where programs may say as much as they can

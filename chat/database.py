@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
@@ -65,7 +66,8 @@ class DatabaseThreads:
         self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
     ) -> asyncio.Future[R]:
         """Start the function; what it began is not stopped by cancelling the future."""
-        job = partial(_run, partial(function, *args, **kwargs))
+        # Whoever asks, for the log.
+        job = partial(copy_context().run, _run, partial(function, *args, **kwargs))
         return asyncio.get_running_loop().run_in_executor(self._threads, job)
 
     async def query(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:

@@ -9,9 +9,12 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from contextlib import suppress
+from contextvars import copy_context
 from typing import Any, NamedTuple
+
+from structlog.contextvars import bind_contextvars
 
 from . import conf, frames
 from .addresses import household
@@ -72,8 +75,14 @@ class Socket(ABC):
         self._progress: asyncio.Event | None = None  # there is one only while somebody waits
         self._asked: set[asyncio.Future[Any]] = set()  # writes that are not answered yet
         self._is_listening = True
+        bind_contextvars(connection=self.key, user=self.username)
+        self._context = copy_context()  # for what others cause to be done for it
         self._consumer = asyncio.current_task()
         self._reaper: asyncio.TimerHandle | None = None
+
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Work for this connection, whoever asks for it: what it logs is about this one."""
+        return asyncio.create_task(work, context=self._context.copy())
 
     @property
     def user_id(self) -> UserKey:
@@ -171,7 +180,7 @@ class Socket(ABC):
         self._outbox.append((event, size))
         self._outbox_size += size
         if self._writer is None:
-            self._writer = asyncio.create_task(self._write())
+            self._writer = self.start(self._write())
 
     async def _write(self) -> None:
         try:

@@ -356,7 +356,7 @@ class Switchboard:
 
     def _catch_up_soon(self, socket: Socket) -> None:
         if socket.reader is None and socket.resumed and socket.closed_at is None:
-            socket.reader = asyncio.create_task(self._catch_up(socket))
+            socket.reader = socket.start(self._catch_up(socket))
 
     async def _catch_up(self, socket: Socket) -> None:
         """Read page after page until the socket is live in all its rooms."""

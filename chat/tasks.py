@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Coroutine
+from contextvars import copy_context
 from typing import Any
 
 logger = logging.getLogger(__name__)
@@ -14,10 +15,11 @@ class Tasks:
     """Keeps them from being forgotten, and says so if one dies."""
 
     def __init__(self) -> None:
+        self._context = copy_context()  # the owner's: whoever starts a task may be anybody
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[Any]:
-        task = asyncio.create_task(work)
+        task = asyncio.create_task(work, context=self._context.copy())
         self._tasks.add(task)
         task.add_done_callback(self._done)
         return task

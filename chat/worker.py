@@ -20,6 +20,7 @@ from contextlib import AsyncExitStack
 from typing import Any, Self
 
 from django.contrib.auth.base_user import AbstractBaseUser
+from structlog.contextvars import bound_contextvars
 
 from . import allowances, authentication, conf, messaging, rooms
 from .addresses import household
@@ -69,21 +70,25 @@ class Worker:
     """Journal, switchboard and cursors, wired together. Use it as `async with Worker():`."""
 
     def __init__(self) -> None:
-        key = opaque_id()
-        self._announcer = Announcer(key, self._hear, self._epoch, self._spent)
+        self.key = opaque_id()
+        self.is_draining = False
+        with bound_contextvars(worker=self.key):  # what its parts log is its own
+            self._wire()
+
+    def _wire(self) -> None:
+        self._announcer = Announcer(self.key, self._hear, self._epoch, self._spent)
         self.limits = Limits(self._announcer.ask_what_was_spent)
         self.switchboard = Switchboard(self._announcer)
         self.watch = Watch(self.switchboard)
         self.journal = Journal(self.switchboard.publish)
         self.cursors = Cursors(self.journal, self.switchboard)
-        self.presence = Presence(key, self.journal, self.switchboard)
+        self.presence = Presence(self.key, self.journal, self.switchboard)
         self._gauges = Gauges(self._announcer, self.switchboard, self.journal)
         self._tasks = Tasks()
         self._admissions: Questions[Credentials, Admission] = Questions(
             lambda shown: self.switchboard.read(_admit, shown), self._tasks
         )
         self._parts = AsyncExitStack()
-        self.is_draining = False
 
     async def __aenter__(self) -> Self:
         parts = (self._announcer, self.switchboard, self.watch, self.journal, self.cursors)

@@ -67,7 +67,7 @@ def networks(name: str) -> list[str]:
 
 def one_of(name: str, choices: Sequence[str], default: str) -> str:
     def chosen(value: str) -> str:
-        return choices[choices.index(value.upper())]
+        return {choice.upper(): choice for choice in choices}[value.upper()]
 
     return _parsed(name, default, chosen, f"one of {', '.join(choices)}")
 

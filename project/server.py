@@ -178,6 +178,11 @@ class Server(server.Server):  # type: ignore[misc]
             peer[0] if peer else "A peer on a Unix socket",
         )
 
+    def log_action(self, protocol: str, action: str, details: dict[str, Any]) -> None:
+        """For the access log, without what stands behind `?`: it may let somebody in."""
+        path = str(details.get("path", "")).partition("?")[0]
+        super().log_action(protocol, action, details | {"path": path})
+
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
         match message["type"]:
             case "websocket.send" | "websocket.ping" if isinstance(protocol, WebSocketProtocol):

@@ -173,11 +173,17 @@ if not DEBUG:
         "staticfiles": {"BACKEND": "project.storage.HashedFiles"},
     }
 
+LOG_FORMAT = env.one_of("LOG_FORMAT", ("text", "json"), default="text")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "formatters": {
+        "line": {
+            "()": "project.logs.formatter",
+            "kind": LOG_FORMAT,
+        }
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "loggers": {
         "django.security.DisallowedHost": {"level": "CRITICAL"},  # a traceback for every scanner

@@ -52,8 +52,11 @@ def _listen(descriptor: int) -> None:
 def _limits() -> list[str]:
     trusted = settings.TRUSTED_PROXIES
     proxies = ["--proxy-headers", "--trusted-proxies", ",".join(trusted)] if trusted else []
+    # The access log is for people.
+    lines = ["--verbosity", "0"] if settings.LOG_FORMAT == "json" else []
     return [
         *proxies,
+        *lines,
         f"--websocket-max-message-size={settings.WEBSOCKET_MESSAGE_BYTES}",
         f"--websocket-max-frame-size={settings.WEBSOCKET_FRAME_BYTES}",
         f"--max-connections={settings.MAX_CONNECTIONS}",
