@@ -165,7 +165,7 @@ def _redis() -> Iterator[CheckMessage]:
             hint="Give it a password and write that into its address: redis://:password@host:6379/0.",
             id="chat.W104",
         )
-    elif not keys and not all(server.is_encrypted for server in elsewhere):
+    elif not keys and any(map(_is_overheard, elsewhere)):
         yield Warning(
             "What is said travels to Redis on another machine in plain text.",
             hint="Reach it by TLS (rediss://…), or encrypt what is said: CHANNEL_KEYS.",
@@ -185,6 +185,11 @@ class _Server(NamedTuple):
     host: str
     has_password: bool
     is_encrypted: bool
+
+
+def _is_overheard(server: _Server) -> bool:
+    """By whoever is on the way; a name without a dot is one of a network of containers."""
+    return not server.is_encrypted and any(mark in server.host for mark in ".:")
 
 
 def _layer() -> dict[str, Any]:

@@ -443,6 +443,11 @@ def test_plain_text_on_its_way_to_redis_is_doubtful(production, redis_at, settin
     assert dangers() == []
 
 
+def test_containers_among_themselves_are_not_overheard(production, redis_at):
+    redis_at("redis://:secret@redis")
+    assert dangers() == []
+
+
 def test_a_key_for_two_purposes_is_an_error(production, redis_at, settings):
     redis_at("redis://127.0.0.1")
     settings.CHANNEL_LAYERS["default"]["CONFIG"]["symmetric_encryption_keys"] = ["another", KEY]
