@@ -42,6 +42,20 @@ async def say(server: Server, token: str, room: str, body: dict[str, str]) -> tu
     return status, json.loads(answer)
 
 
+# How much
+
+
+async def test_what_one_says_over_http_counts_for_ones_connections_too(server_env, tmp_path):
+    env = server_env | {"CHAT_POST_RATE": "0.01"}  # one at once, then one every hundred seconds
+    with Server(tmp_path / "log", env) as server:
+        token = server.token("alice")
+        async with server.browser(token) as page:
+            room = page.room("Kitchen")
+            assert (await say(server, token, room, draft("one")))[0] == 201
+            assert (await page.post("two", room=room))["code"] == "rate_limited"
+            assert (await say(server, token, room, draft("three")))[0] == 429
+
+
 # Headers alone
 
 
