@@ -26,6 +26,7 @@ class Gauges:
         self._announcer = announcer
         self._switchboard = switchboard
         self._journal = journal
+        self._delivered = 0  # of what the switchboard says, counted so far
         self._tasks = Tasks()
 
     async def __aenter__(self) -> Self:
@@ -35,6 +36,7 @@ class Gauges:
 
     async def __aexit__(self, *_: object) -> None:
         await self._tasks.stop()
+        self._look()
 
     async def _look_forever(self) -> None:
         while True:
@@ -45,6 +47,9 @@ class Gauges:
 
     def _look(self) -> None:
         process = str(os.getpid())
+        delivered = self._switchboard.delivered
+        metrics.delivered_live.inc(delivered - self._delivered)
+        self._delivered = delivered
         sockets = self._switchboard.sockets()
         metrics.behind.set(sum(1 for socket in sockets if socket.behind))
         metrics.journal_waiting.set(self._journal.waiting)

@@ -40,7 +40,9 @@ def rising() -> Iterator[Figures]:
 # What is said
 
 
-async def test_a_post_is_counted_where_it_is_stored_and_for_each_who_sees_it(application, tokens):
+async def test_a_post_is_counted_where_it_is_stored_and_for_each_who_sees_it(
+    application, tokens, worker
+):
     async with (
         browser(application, tokens["alice"]) as alice,
         browser(application, tokens["bob"]) as bob,
@@ -49,6 +51,7 @@ async def test_a_post_is_counted_where_it_is_stored_and_for_each_who_sees_it(app
             kitchen = alice.room("Kitchen")
             await alice.post("Tea?", room=kitchen)
             await bob.sees(kitchen, "Tea?")
+            worker._gauges._look()
     assert rose["chat_posts_stored_total"] == 1
     assert rose['chat_deliveries_total{way="live"}'] == 2
     assert rose["chat_batch_posts_count"] == rose["chat_commit_seconds_count"] == 1
@@ -201,7 +204,7 @@ async def test_this_process_is_described(worker):
 
 def test_without_a_layer_nobody_says_that_it_is_not_heard(monkeypatch):
     metrics.heard.clear()
-    switchboard = SimpleNamespace(sockets=list, is_blind=False)
+    switchboard = SimpleNamespace(sockets=list, is_blind=False, delivered=0)
     announcer = SimpleNamespace(has_layer=False, is_heard=False)
     Gauges(announcer, switchboard, SimpleNamespace(waiting=0))._look()
     assert not [name for name in ours() if name.startswith("chat_layer_heard")]
