@@ -163,9 +163,9 @@ def history(
     limit = min(limit, conf.PAGE)
     end = room.seq + 1
     if after is not None:
-        low = min(after, end) + 1
+        low = max(room.first_seq, min(after, end) + 1)
     elif around is not None:
-        low = min(around, end) - limit // 2
+        low = min(max(room.first_seq, around), end) - limit // 2
     else:
         low = (end if before is None else min(before, end)) - limit
     high = low + limit - 1

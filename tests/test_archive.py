@@ -480,7 +480,7 @@ def ten(alice, kitchen):
         ({"after": 8}, [9, 10], True, False),
         ({"after": 10}, [], True, False),
         ({"after": HUGE}, [], True, False),
-        ({"around": 0}, [1], False, True),
+        ({"around": 0}, [1, 2], False, True),
         ({"around": 1}, [1, 2], False, True),
         ({"around": 5}, [4, 5, 6], True, True),
         ({"around": 9}, [8, 9, 10], True, False),

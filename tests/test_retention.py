@@ -151,6 +151,14 @@ def test_history_ends_where_the_room_begins(old, bob, place):
     assert not history.more_before
 
 
+@pytest.mark.parametrize("place", [{"around": 3}, {"after": 2}])
+def test_who_asks_for_what_is_gone_is_led_to_what_is_kept(old, bob, place):
+    purge_all()
+    history = archive.history(bob.pk, old.pk, **place, limit=2)
+    assert seqs(history.messages)[0] == 7
+    assert history.more_after
+
+
 def test_what_is_gone_is_not_unread(old, bob):
     purge_all()
     frame = room_frame(rooms.seat(bob.pk, old.pk), lambda _: False)
