@@ -530,6 +530,14 @@ def test_a_site_that_serves_is_fine(pages):
     assert "asks who is there" in found[1].says
 
 
+def test_a_proxy_need_not_tell_the_world_whether_a_worker_is_ready(pages):
+    url, told = pages
+    told["/readyz"] = (404, b"")
+    found = [*site.look(url)]
+    assert verdicts(found) == [OK, OK, OK]
+    assert "nobody outside" in found[0].says
+
+
 @pytest.mark.parametrize(
     ("path", "answer", "says", "remedy"),
     [
