@@ -187,7 +187,7 @@ class Socket(ABC):
             while self._outbox:
                 self._sending_since = time.monotonic()
                 await self._send(self._next_event())
-                self.opened_at = self.sent_at = self.heard_at = time.monotonic()
+                self.sent_at = time.monotonic()
                 self._get_on()
         except Exception as error:  # whatever a server raises when the connection is gone
             logger.debug("Cannot send: %r", error)

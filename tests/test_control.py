@@ -64,6 +64,17 @@ async def test_what_a_client_says_shows_in_its_row(tokens, application, kitchen)
         [_] = await rows(1, active_at__gt=before.active_at)
 
 
+async def test_what_a_client_is_told_is_nothing_that_it_does(tokens, application, worker, kitchen):
+    async with text_page(application, tokens["bob"]) as page:
+        await until(worker.switchboard.sockets)
+        [socket] = worker.switchboard.sockets()
+        before = socket.opened_at, socket.heard_at
+        async with browser(application, tokens["alice"]) as alice:
+            await alice.post("Tea?", room=kitchen.pk)
+        await page.next()
+        assert (socket.opened_at, socket.heard_at) == before
+
+
 async def test_a_page_of_ten_lines_is_a_row_too(tokens, application):
     async with text_page(application, tokens["alice"]):
         [row] = await rows(1)
