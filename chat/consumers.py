@@ -25,13 +25,13 @@ from .frame_socket import FrameSocket
 from .limits import TokenBucket
 from .sockets import Endpoint, Socket
 from .text_socket import TextSocket
-from .visits import GONE, Visit
+from .visits import NO_CODE, Visit
 from .worker import Receive, Scope, Send, Worker
 
 logger = logging.getLogger(__name__)
 
 DIALECTS = {socket.subprotocol: socket for socket in (FrameSocket, TextSocket)}  # best first
-CLIENT_CHARS = 200
+ADDRESS_CHARS, CLIENT_CHARS = 45, 200  # that are stored
 COME_BACK = (1.0, 3.0)  # seconds, at least, for whoever came too often: not all at once
 SILENCE = 10.0  # seconds until a client that speaks frames must have said something
 
@@ -123,7 +123,8 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # untyped
                 case {"type": "websocket.pong", "bytes": payload}:
                     socket.pong(payload)
             event = await self.receive()
-        self._visit.code = event.get("code", GONE)
+        code = event.get("code")
+        self._visit.code = NO_CODE if code is None else code
 
     async def _hear(self, socket: Socket, message: str | bytes) -> None:
         if conf.post_rate():  # and not where programs may say as much as they can
@@ -162,15 +163,18 @@ def _as_request(scope: Scope) -> ASGIRequest:
 
 
 def _endpoint(request: ASGIRequest) -> Endpoint:
+    # A server may believe whatever is said of an address; if one cannot be stored, none of this
+    # worker's connections is.
     return Endpoint(
-        request.META.get("REMOTE_ADDR", ""), _in_print(request.headers.get("User-Agent", ""))
+        _in_print(request.META.get("REMOTE_ADDR", ""), ADDRESS_CHARS),
+        _in_print(request.headers.get("User-Agent", ""), CLIENT_CHARS),
     )
 
 
 @lru_cache(maxsize=1_000)
-def _in_print(text: str) -> str:
+def _in_print(text: str, most: int) -> str:
     """What may be stored and shown; the same text for all who say the same."""
-    return "".join(char for char in text if char.isprintable())[:CLIENT_CHARS]
+    return "".join(filter(str.isprintable, text))[:most]
 
 
 def _trusted_credentials(request: ASGIRequest) -> Credentials | None:

@@ -16,11 +16,12 @@ from .sockets import Endpoint
 logger = logging.getLogger(__name__)
 
 DIALECTS = ("chat.v1.json", "chat")
+NO_CODE = 1005  # closed in order, and not said why: what a page's `close()` does
 GONE = 1006  # without a word
 CLIENT_CHARS = 80  # of what a client calls itself
 
 # What clients close with is up to them: all else is one.
-_KNOWN = (*CloseCode, 1000, 1001, 1005, GONE, 1009, 4009, 4509)
+_KNOWN = (*CloseCode, 1000, 1001, NO_CODE, GONE, 1009, 4009, 4509)
 _CLOSES = {int(code): metrics.closes.labels(str(int(code))) for code in _KNOWN}
 _OTHER = metrics.closes.labels("other")
 _OPEN = {dialect: metrics.connections.labels(dialect) for dialect in DIALECTS}

@@ -134,7 +134,7 @@ class ASGIWire:
         self._to.put_nowait({"type": "websocket.disconnect", "code": self.closed.code})
         raise self.closed
 
-    async def close(self, code: int = 1006) -> None:
+    async def close(self, code: int | None = 1006) -> None:
         """Cut the connection; what the server says from now on is lost."""
         self.closed = self.closed or Closed(code)
         self.reads.set()

@@ -75,6 +75,17 @@ async def test_what_a_client_is_told_is_nothing_that_it_does(tokens, application
         assert (socket.opened_at, socket.heard_at) == before
 
 
+@pytest.mark.parametrize("address", ["fe80::1%" + "x" * 100, "unknown, \0\x1b" * 9, "2001:db8::1"])
+async def test_whatever_a_server_takes_for_an_address_is_written_down(
+    tokens, application, bob, address
+):
+    async with (
+        browser(application, tokens["alice"], address=address),
+        browser(application, tokens["bob"]),
+    ):
+        assert {row.address[:9] for row in await rows(2)} == {"127.0.0.1", address[:9]}
+
+
 async def test_a_page_of_ten_lines_is_a_row_too(tokens, application):
     async with text_page(application, tokens["alice"]):
         [row] = await rows(1)

@@ -157,6 +157,14 @@ async def test_connections_are_counted_while_they_are_open_and_by_code_when_they
     assert rose['chat_closes_total{code="other"}'] == 1
 
 
+async def test_who_closes_without_a_code_has_said_goodbye_all_the_same(application, tokens, caplog):
+    with rising() as rose, caplog.at_level("INFO", "chat.visits"):
+        async with browser(application, tokens["alice"]) as alice:
+            await alice.wire.close(None)  # as daphne tells it when a page calls close()
+    assert rose['chat_closes_total{code="1005"}'] == 1
+    assert "Closed: 1005" in caplog.text
+
+
 async def test_our_own_code_counts_whatever_the_client_says(application, tokens, worker):
     with rising() as rose:
         async with browser(application, tokens["alice"]) as alice:
