@@ -31,9 +31,7 @@ class Channel(http.HTTPChannel):
         # What comes while an answer is made is looked at when it is done.
         if not self._is_asking and not self._handlingRequest:
             self._is_asking = True
-            self.setTimeout(
-                None
-            )  # to have one sooner Twisted would look through those of everybody
+            self.setTimeout(None)  # to make it sooner, Twisted would look through everybody's
             self.setTimeout(self.asks_within)
         super().dataReceived(data)
 

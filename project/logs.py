@@ -15,12 +15,7 @@ from structlog.processors import JSONRenderer, format_exc_info
 from structlog.stdlib import ExtraAdder, ProcessorFormatter
 
 FORMATS = ("text", "json")
-WHO = (
-    "connection",
-    "user",
-    "worker",
-    "process",
-)  # ends a line of text, where known
+WHO = ("connection", "user", "worker", "process")  # ends a line of text, where known
 # Besides, for machines. Not all that comes: Django's `request` has tickets in its address.
 TOLD = ("dialect", "address", "client", "code", "seconds", "status_code")
 # Those that end a line, move the cursor, colour, or turn the direction of writing round.

@@ -12,7 +12,6 @@ REFUSAL = b"HTTP/1.1 %s\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 # Headers that Daphne decodes as ASCII, and fails if they are not.
 ASCII = (b"Daphne-Root-Path", b"Sec-WebSocket-Protocol")
 
-
 IN_MEMORY = 100_000  # bytes of a body
 
 
