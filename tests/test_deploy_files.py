@@ -74,6 +74,11 @@ def test_nginx_is_more_patient_than_a_silent_worker_and_its_clients():
     assert int(socket) > 3 * conf.heartbeat()
 
 
+def test_prometheus_asks_where_nginx_answers_this_machine():
+    [where] = re.findall(r"listen (127\.0\.0\.1:\d+);", NGINX_CONF)
+    assert f"- {where}\n" in (DEPLOY / "prometheus" / "prometheus.yml").read_text()
+
+
 # Images
 
 
