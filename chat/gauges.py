@@ -1,6 +1,7 @@
 """What is looked at once a second instead of being counted: states, queues, this process."""
 
 import asyncio
+import logging
 import os
 import resource
 import time
@@ -9,9 +10,12 @@ from typing import Self
 
 from . import metrics
 from .announcements import Announcer
+from .complaints import Nuisance
 from .journal import Journal
 from .switchboard import Switchboard
 from .tasks import Tasks
+
+logger = logging.getLogger(__name__)
 
 LOOK_EVERY = 1.0  # seconds
 
@@ -27,6 +31,7 @@ class Gauges:
         self._switchboard = switchboard
         self._journal = journal
         self._delivered = 0  # of what the switchboard says, counted so far
+        self._unseen = Nuisance(logger, "Some metrics cannot be told", traceback=True)
         self._tasks = Tasks()
 
     async def __aenter__(self) -> Self:
@@ -46,6 +51,12 @@ class Gauges:
             self._look()
 
     def _look(self) -> None:
+        try:
+            self._look_around()
+        except Exception as error:  # when no descriptor is left, say, the others count all the more
+            self._unseen.again(error)
+
+    def _look_around(self) -> None:
         process = str(os.getpid())
         delivered = self._switchboard.delivered
         metrics.delivered_live.inc(delivered - self._delivered)

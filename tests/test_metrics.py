@@ -1,18 +1,20 @@
 """What operators see: each thing that happens is counted, once, under its name."""
 
+import errno
 import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import patch
 from uuid import uuid4
 
 import pytest
 from django.test import override_settings
 from prometheus_client.parser import text_string_to_metric_families
 
-from chat import checks, metrics
+from chat import checks, gauges, metrics
 from chat.announcements import Announcement, Batch
 from chat.close_codes import CloseCode
 from chat.errors import ChatError
@@ -187,18 +189,31 @@ def test_every_label_is_there_from_the_start():
 
 
 async def test_states_are_looked_at(application, tokens, worker):
-    gauges = worker._gauges
     async with browser(application, tokens["alice"], resume=False):
         await until(lambda: worker.switchboard.sockets())
-        gauges._look()
+        worker._gauges._look()
         told = ours()
     assert told["chat_sockets_behind"] == 1
     assert told["chat_journal_waiting_posts"] == 0
     [seen] = [value for name, value in told.items() if name.startswith("chat_database_seen")]
     assert seen == 1
     worker.switchboard.go_blind()
-    gauges._look()
+    worker._gauges._look()
     assert 0 in [value for name, value in ours().items() if name.startswith("chat_database_seen")]
+
+
+async def test_what_cannot_be_looked_at_now_is_looked_at_again(worker, monkeypatch, caplog):
+    monkeypatch.setattr(gauges, "LOOK_EVERY", 0.01)
+    tries = []
+
+    def no_descriptor_left(process):
+        tries.append(process)
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with patch.object(gauges, "_look_at_process", no_descriptor_left):
+        async with Gauges(worker._announcer, worker.switchboard, worker.journal):
+            await until(lambda: len(tries) > 2)
+    assert len([line for line in caplog.messages if "Too many open files" in line]) == 1
 
 
 async def test_this_process_is_described(worker):
