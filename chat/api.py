@@ -233,6 +233,7 @@ def token(request: HttpRequest, log_in: LogIn) -> dict[str, Any]:
         raise RateLimited("That was tried too often.", retry_after_ms=int(seconds * 1_000) + 1)
     if user is None:
         raise NotLoggedIn("The username or the password is wrong.")
+    throttle.log_in_succeeded(request)
     refuse_banned(user)
     secret, expires_at = authentication.issue_token(user)
     return {"token": secret, "expires_at": frames.timestamp(expires_at)}

@@ -2,7 +2,7 @@
 
 from django.apps import AppConfig
 from django.contrib.auth import get_user_model
-from django.contrib.auth.signals import user_login_failed
+from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.db.models.signals import post_save
 
 
@@ -15,3 +15,4 @@ class ChatConfig(AppConfig):
 
         post_save.connect(rooms.user_saved, sender=get_user_model(), dispatch_uid="chat.user_saved")
         user_login_failed.connect(throttle.log_in_failed, dispatch_uid="chat.log_in_failed")
+        user_logged_in.connect(throttle.log_in_succeeded, dispatch_uid="chat.log_in_succeeded")

@@ -127,6 +127,21 @@ class Limits:
             is_news = self._spend(shares)
         self._tell(is_news)
 
+    def hold(self, *shares: Share) -> float:
+        """Like `take`, until it is known whether it counts; the others are not told."""
+        with self._lock:
+            if not (seconds := self._wait(shares)):
+                for share in shares:
+                    self._bucket(share).lose(1)
+        _count_refusal(shares, seconds)
+        return seconds
+
+    def give_back(self, *shares: Share) -> None:
+        """What was held did not count."""
+        with self._lock:
+            for share in shares:
+                self._bucket(share).lose(-1)
+
     def owe(self, cost: float, *shares: Share) -> float:
         """Let something through, which the others are not told; the seconds until it is paid."""
         debt = 0.0

@@ -3,6 +3,9 @@
 Only failures count, so nobody has to wait who knows their password; and they count by the name that
 was given, whether it is somebody's or not, so that the answers do not tell. Who is told to wait is
 told before a password is hashed.
+
+Until it is known how a log-in ended, it counts as a failure: or whoever makes all guesses at the
+same moment would have none that came too late.
 """
 
 from typing import Any
@@ -15,6 +18,7 @@ from . import allowances, limits
 from .limits import Share
 
 SECONDS_LEFT = "chat_seconds_left"  # of a request
+HELD = "chat_held_shares"  # of a request whose password is looked at
 
 
 class Throttle:
@@ -22,9 +26,13 @@ class Throttle:
 
     def authenticate(self, request: HttpRequest | None, **credentials: Any) -> None:
         """PermissionDenied if too many log-ins like this one have failed."""
-        if seconds := limits.of(request).wait(*_shares(request, credentials)) if request else 0:
+        if request is None:
+            return
+        shares = _shares(request, credentials)
+        if seconds := limits.of(request).hold(*shares):
             setattr(request, SECONDS_LEFT, seconds)
             raise PermissionDenied
+        setattr(request, HELD, [*getattr(request, HELD, ()), *shares])
 
     async def aauthenticate(self, request: HttpRequest | None, **credentials: Any) -> None:
         self.authenticate(request, **credentials)
@@ -41,6 +49,18 @@ def log_in_failed(
     """On every one, whichever view or backend refused it."""
     if request is not None and not seconds_left(request):
         limits.of(request).spend(*_shares(request, credentials))
+        _give_back(request)  # only now: at no moment is there one guess more
+
+
+def log_in_succeeded(request: HttpRequest | None = None, **_: object) -> None:
+    """On every one that makes a session; who only asks for a user says so, too."""
+    if request is not None:
+        _give_back(request)
+
+
+def _give_back(request: HttpRequest) -> None:
+    limits.of(request).give_back(*getattr(request, HELD, ()))
+    setattr(request, HELD, ())
 
 
 def _shares(request: HttpRequest, credentials: dict[str, Any]) -> list[Share]:

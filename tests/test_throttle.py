@@ -6,9 +6,11 @@ from unittest.mock import patch
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import MD5PasswordHasher
+from django.core.exceptions import PermissionDenied
 
 from chat import allowances, limits
 from chat.allowances import Visitor
+from chat.throttle import Throttle
 from tests.callers import Caller, refusal
 from tests.conftest import PASSWORD, token
 
@@ -119,8 +121,26 @@ def test_nobody_hashes_the_password_of_whoever_has_to_wait(knock, door):
         assert knock("alice", PASSWORD, door=door).status_code == 429
 
 
-def test_who_knows_the_password_never_waits(knock):
-    assert all(is_in(knock("alice", PASSWORD)) for _ in range(GUESSES + 1))
+def test_whoever_makes_all_guesses_at_once_has_no_more_of_them(rf):
+    def begin():
+        Throttle().authenticate(rf.post("/", REMOTE_ADDR=HERE), username="alice", password="wrong")
+
+    for _ in range(GUESSES):
+        begin()  # and nobody knows yet how it ends
+    with pytest.raises(PermissionDenied):
+        begin()
+
+
+def test_who_knows_the_password_never_waits(knock, door):
+    assert all(is_in(knock("alice", PASSWORD, door=door)) for _ in range(GUESSES + 1))
+
+
+def test_what_fails_counts_once(knock, door):
+    knock("alice", door=door)
+    has_guessed("alice", times=GUESSES - 2)
+    assert is_in(knock("alice", PASSWORD, door=door))
+    knock("alice", door=door)
+    assert knock("alice", PASSWORD, door=door).status_code == 429
 
 
 def test_to_know_one_password_does_not_help_to_guess_another(knock, bob):
