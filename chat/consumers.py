@@ -54,13 +54,11 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # untyped
         self.send: Send = send
         self._pace = TokenBucket(conf.LINES_RATE, 10 * conf.LINES_RATE)
         await receive()  # websocket.connect
-        request = _as_request(scope)
-        credentials = _trusted_credentials(request)
+        credentials, endpoint = _introduction(scope)
         if credentials is None:
             await send({"type": "websocket.close"})  # before accepting: HTTP 403
             return
         await self._accept()
-        endpoint = _endpoint(request)
         self._visit = Visit(self.worker.key, self.dialect.subprotocol, endpoint)
         socket: Socket | None = None
         try:
@@ -160,6 +158,12 @@ def _as_request(scope: Scope) -> ASGIRequest:
         "query_string": scope["query_string"].decode(errors="replace"),  # Django would raise
     }
     return ASGIRequest({**scope, **http}, BytesIO())
+
+
+def _introduction(scope: Scope) -> tuple[Credentials | None, Endpoint]:
+    """What the client shows, and where it is. The request, of 5 KiB, is gone afterwards."""
+    request = _as_request(scope)
+    return _trusted_credentials(request), _endpoint(request)
 
 
 def _endpoint(request: ASGIRequest) -> Endpoint:
