@@ -1,8 +1,9 @@
 """Whoever guesses passwords has to wait: a backend that knows nobody, in front of those that do.
 
-Only failures count, so nobody has to wait who knows their password; and they count by the name that
-was given, whether it is somebody's or not, so that the answers do not tell. Who is told to wait is
-told before a password is hashed.
+Only failures count: whoever knows their password waits only where others have guessed at it, which
+takes several addresses to keep them out of anywhere else. They count by the name that was given,
+whether it is somebody's or not, so that the answers do not tell. Who is told to wait is told before
+a password is hashed.
 
 Until it is known how a log-in ended, it counts as a failure: or whoever makes all guesses at the
 same moment would have none that came too late.
