@@ -22,7 +22,7 @@ from django.db.models import Count, F, Q
 from django.db.models.functions import Now
 
 from . import conf
-from .errors import BadFrame, Forbidden, NotFound, UnknownUser
+from .errors import BadFrame, Forbidden, Muted, NotFound, UnknownUser
 from .models import Access, Membership, Room
 
 EVERYONE = "Lobby"  # the name that the room of everybody is born with
@@ -318,16 +318,30 @@ def join(user: AbstractBaseUser, room_id: str) -> None:
         if not room.open:
             raise NotFound
         _seat(room, [user])
+        # As if they had just written: or whoever leaves and comes back would not have to wait.
+        Membership.objects.filter(room=room, user_id=user.pk).update(posted_at=Now())
 
 
 def leave(user: AbstractBaseUser, room_id: str) -> None:
-    """Give up one's seat. The oldest moderator or member follows a last owner."""
+    """Give up one's seat. The oldest moderator or member follows a last owner.
+
+    Muted if they could come back with a voice.
+    """
     with transaction.atomic():
         room = _lock(room_id)
         membership = _membership(room, user)
         if room.kind in (Room.Kind.EVERYONE, Room.Kind.DIRECT):
             raise Forbidden("Nobody can leave this room.")
+        if room.open:
+            _insist_on_voice(membership)
         _unseat(room, membership)
+
+
+def _insist_on_voice(membership: Membership) -> None:
+    muted = Membership.objects.filter(pk=membership.pk, muted_until__gt=Now())
+    for muted_for in muted.values_list(F("muted_until") - Now(), flat=True):
+        wait = int(muted_for.total_seconds() * 1_000) + 1
+        raise Muted("You may not leave this room while you are muted.", retry_after_ms=wait)
 
 
 def add(actor: AbstractBaseUser, room_id: str, user: AbstractBaseUser) -> None:

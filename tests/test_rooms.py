@@ -14,13 +14,15 @@ from django.utils import timezone
 
 from chat import archive, conf, control, messaging, rooms
 from chat.archive import Cursor
-from chat.errors import BadFrame, Forbidden, NotFound, UnknownUser
+from chat.errors import BadFrame, Forbidden, Muted, NotFound, RateLimited, UnknownUser
 from chat.models import Access, Membership, Room
 from tests.conftest import user
 from tests.conversation import (
     at_once,
     bodies,
     crowd,
+    draft,
+    post,
     promote,
     queries,
     say,
@@ -239,6 +241,38 @@ def test_whoever_comes_back_starts_at_the_head_again(alice, charlie, garden):
     say(alice, garden, "while charlie was out")
     rooms.join(charlie, garden.pk)
     assert seat_of(charlie, garden).delivered_rev == 1
+
+
+def test_to_leave_a_slow_room_and_come_back_is_no_way_around_waiting(alice, charlie, garden):
+    Room.objects.filter(pk=garden.pk).update(slow_mode=60)
+    rooms.join(charlie, garden.pk)
+    Membership.objects.filter(room=garden).update(posted_at=None)
+    post(draft(charlie, garden))
+    rooms.leave(charlie, garden.pk)
+    rooms.join(charlie, garden.pk)
+    with pytest.raises(RateLimited):
+        post(draft(charlie, garden))
+    assert post(draft(alice, garden)).new
+
+
+def test_whoever_is_muted_cannot_leave_to_come_back_with_a_voice(charlie, garden):
+    rooms.join(charlie, garden.pk)
+    mute = Membership.objects.filter(user=charlie, room=garden).update
+    mute(muted_until=timezone.now() + timedelta(hours=1))
+    with pytest.raises(Muted) as refused:
+        rooms.leave(charlie, garden.pk)
+    assert 3_500_000 < refused.value.retry_after_ms <= 3_600_001
+    mute(muted_until=timezone.now() - timedelta(hours=1))
+    rooms.leave(charlie, garden.pk)
+    assert "charlie" not in names(garden)
+
+
+def test_whoever_is_muted_may_leave_where_only_others_let_them_in(bob, kitchen):
+    Membership.objects.filter(user=bob, room=kitchen).update(
+        muted_until=timezone.now() + timedelta(hours=1)
+    )
+    rooms.leave(bob, kitchen.pk)
+    assert "bob" not in names(kitchen)
 
 
 def test_bob_leaves(bob, kitchen):
