@@ -61,14 +61,17 @@ def values(headers: Headers, name: str) -> list[str]:
 
 
 def parsed(text: str) -> IPv4Address | IPv6Address | None:
-    """An address with or without a port; an IPv4 one in the clothes of IPv6 is an IPv4 one."""
+    """An address with or without a port; an IPv4 one in the clothes of IPv6 is an IPv4 one.
+
+    Without the zone of a link: it may be any text, and tells nobody else anything.
+    """
     host = text.strip()
     if host.startswith("["):
         host = host[1:].partition("]")[0]
     elif host.count(":") == 1:
         host = host.partition(":")[0]
     try:
-        address = ip_address(host)
+        address = ip_address(host.partition("%")[0])
     except ValueError:
         return None
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
