@@ -10,6 +10,9 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from . import conf, metrics
 
+# Headers of proxies. What `Forwarded` says is no bare address, and so from nowhere that may know.
+SAYING_FOR_WHOM = ("HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP", "HTTP_FORWARDED")
+
 
 @never_cache
 @require_safe
@@ -24,12 +27,12 @@ async def scrape(request: HttpRequest) -> HttpResponse:
 def _may_know(request: HttpRequest) -> bool:
     """Whether it comes from where CHAT_METRICS_FROM says.
 
-    All through whom it is said to have come have to be from there: so a proxy on this machine that
-    the server was not told to believe opens nothing to those behind it.
+    All through whom it is said to have come, in whichever way, have to be from there: so a proxy on
+    this machine that the server was not told to believe opens nothing to those behind it.
     """
-    said = request.META.get("HTTP_X_FORWARDED_FOR", "")
-    addresses = [request.META.get("REMOTE_ADDR") or "", *(said.split(",") if said else ())]
-    return all(map(_is_inside, addresses))
+    said = filter(None, map(request.META.get, SAYING_FOR_WHOM))
+    addresses = ",".join([request.META.get("REMOTE_ADDR") or "", *said])
+    return all(map(_is_inside, addresses.split(",")))
 
 
 def _is_inside(text: str) -> bool:

@@ -261,6 +261,12 @@ def test_a_proxy_that_is_not_believed_opens_nothing(client):
     assert status(client, "127.0.0.1", x_forwarded_for="10.0.0.9") == 200
 
 
+@pytest.mark.parametrize("header", ["x_forwarded_for", "x_real_ip", "forwarded"])
+def test_however_it_says_for_whom_it_speaks(client, header):
+    said = "for=203.0.113.7" if header == "forwarded" else "203.0.113.7"
+    assert status(client, "127.0.0.1", **{header: said}) == 404
+
+
 @override_settings(CHAT_METRICS_FROM=["203.0.113.0/24"])
 def test_a_setting_says_who_else_may(client):
     assert status(client, "203.0.113.7") == 200
