@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 from django.db import OperationalError
 
-from chat import conf, frames, rooms, switchboard, watch
+from chat import conf, frames, room_here, rooms, switchboard, watch
 from chat.announcements import Announcement, Batch, Relay
 from chat.messaging import Draft
 from chat.models import Message, Room
@@ -273,7 +273,7 @@ async def test_what_was_made_up_for_places_far_ahead_is_never_seen(
             await forge(forged(kitchen, rev))
         for rev in range(1_000, 2_000):
             await forge(forged(kitchen, rev))
-        assert len(worker.switchboard._rooms[kitchen.pk].early) <= switchboard.EARLY
+        assert len(worker.switchboard._rooms[kitchen.pk].early) <= room_here.EARLY
         for n in range(30):
             await alice.post(str(n), room=kitchen.pk)
         await bob.sees(kitchen.pk, "29")
