@@ -31,6 +31,8 @@ CHANGES = frames.Edit | frames.Delete | frames.Open | frames.Join | frames.Leave
 class FrameSocket(Socket):
     """Translates; whatever there is to decide, others decide."""
 
+    __slots__ = ("_bad_frames", "_hasty_posts", "_resumes", "_worker")
+
     subprotocol = "chat.v1.json"
     speaks_first = True
     joins_messages = True

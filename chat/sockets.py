@@ -49,6 +49,36 @@ class Endpoint(NamedTuple):
 class Socket(ABC):
     """What both dialects have in common. A subclass says how things look on the wire."""
 
+    # With thirty attributes or more, a dictionary of them weighs 1.3 KiB more.
+    __slots__ = (
+        "_asked",
+        "_consumer",
+        "_context",
+        "_is_listening",
+        "_outbox",
+        "_outbox_size",
+        "_progress",
+        "_reaper",
+        "_send",
+        "_sending_since",
+        "_unacknowledged",
+        "_writer",
+        "admitted",
+        "behind",
+        "close_code",
+        "closed_at",
+        "endpoint",
+        "heard_at",
+        "identity",
+        "key",
+        "opened_at",
+        "reader",
+        "resumed",
+        "seats",
+        "sent_at",
+        "user_key",
+    )
+
     subprotocol: str
     speaks_first: bool  # whether nothing happens until the client says something
     joins_messages: bool  # whether several WebSocket messages may become one, joined by line breaks

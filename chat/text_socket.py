@@ -40,6 +40,16 @@ HASTY_LINES = (100, 10.0)  # refused within so many seconds until we close
 class TextSocket(Socket):
     """Lines in, lines out; only what is new, no edits."""
 
+    __slots__ = (
+        "_hasty_lines",
+        "_last_room",
+        "_ping_number",
+        "_pinged",
+        "_pings",
+        "_shown",
+        "_worker",
+    )
+
     subprotocol = "chat"
     speaks_first = False
     joins_messages = False

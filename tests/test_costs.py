@@ -10,8 +10,8 @@ from chat.models import Room, Token
 from chat.pulse import pulse
 from tests.conftest import token
 from tests.conversation import crowd, draft, queries, say, say_much, seat_of, statements
-from tests.failures import meanwhile
-from tests.fake_browser import browser
+from tests.failures import meanwhile, until
+from tests.fake_browser import browser, text_page
 
 
 @pytest.fixture
@@ -120,3 +120,10 @@ def test_who_is_behind_a_credential_costs_the_same_however_many_there_are(alice,
     for _ in range(50):
         token(bob)
     assert queries(lambda: authentication.by_bearer(f"Bearer {secret}")) == few
+
+
+async def test_no_connection_carries_a_dictionary_of_its_attributes(tokens, worker, application):
+    """With so many, it would weigh more than all that they hold."""
+    async with browser(application, tokens["alice"]), text_page(application, tokens["bob"]):
+        await until(lambda: len(worker.switchboard.sockets()) == 2)
+        assert not [s for s in worker.switchboard.sockets() if hasattr(s, "__dict__")]
