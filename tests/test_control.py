@@ -350,3 +350,28 @@ def test_a_database_that_is_away_is_told_in_one_line(db, command):
         pytest.raises(CommandError, match="The database is busy or away"),
     ):
         call_command(*command)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(["kick", "\udcff"], ["connections", "--user", "\udcff"], ["disconnect", "\udcff"]),
+        ["purge", "--older-than=1d", "--room=\udcff"],
+    ],
+)
+def test_bytes_that_are_no_text_are_told_in_one_line(db, command):
+    with pytest.raises(CommandError, match="This is no text"):
+        call_command(*command)
+
+
+def test_whoever_reads_no_further_sees_no_traceback(db):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w") as out, pytest.raises(SystemExit):
+        call_command("connections", stdout=out)
+
+
+def test_no_name_moves_the_cursor_of_the_shell(bob):
+    type(bob).objects.filter(pk=bob.pk).update(username="bob\x1b[2J")
+    leases.begin("one", {"phone": leases.Link(bob.pk)})
+    assert "bob\\x1b[2J" in said("connections")

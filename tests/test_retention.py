@@ -12,7 +12,7 @@ from chat import archive, leases, messaging, retention, rooms
 from chat.archive import Cursor
 from chat.authentication import issue_token
 from chat.errors import NotFound
-from chat.models import Lease, Message, Token
+from chat.models import Lease, Message, Room, Token
 from chat.retention import purge
 from chat.serializers import room_frame
 from tests.client import Client
@@ -216,6 +216,12 @@ def test_the_command_tells_each_room_and_the_sum(old, capsys):
     said = capsys.readouterr().out
     assert f"Kitchen ({old.pk}): 6 messages, 6 bytes" in said
     assert "6 messages of 6 bytes are gone." in said
+
+
+def test_no_name_of_a_room_moves_the_cursor_of_the_shell(old, capsys):
+    Room.objects.filter(pk=old.pk).update(name="Kitchen\x1b[2J")
+    call_command("purge", "--older-than=90d")
+    assert f"Kitchen\\x1b[2J ({old.pk})" in capsys.readouterr().out
 
 
 def test_without_an_age_the_setting_counts(old, settings, capsys):

@@ -1,6 +1,8 @@
-"""What management commands have in common: people, times, and a database that may be away."""
+"""What management commands have in common: people, times, and what may be away or in the way."""
 
+import os
 import re
+import sys
 from abc import abstractmethod
 from argparse import ArgumentParser, ArgumentTypeError
 from datetime import timedelta
@@ -17,11 +19,18 @@ UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"
 
 
 class ShellCommand(BaseCommand):
-    """Says in one line that the database does not answer."""
+    """Says in one line that the database does not answer, or what cannot be asked about."""
 
-    def execute(self, *args: Any, **options: Any) -> Any:
+    def execute(self, *args: Any, **options: Any) -> None:
         try:
-            return super().execute(*args, **options)
+            super().execute(*args, **options)
+            self.stdout.flush()
+        except UnicodeEncodeError as error:
+            raise CommandError(f"This is no text: {error.object!r}.") from None
+        except BrokenPipeError:  # whoever read it, like `head`, has read enough
+            with open(os.devnull, "w") as nowhere:
+                os.dup2(nowhere.fileno(), self.stdout.fileno())  # for what Python has yet to flush
+            sys.exit(1)
         except Error as error:
             raise CommandError(
                 f"The database is busy or away ({in_words(error)}): run it again."
@@ -50,6 +59,12 @@ def user_named(name: str) -> AbstractBaseUser:
         return model._default_manager.get_by_natural_key(name)
     except model.DoesNotExist:
         raise CommandError(f"There is no user {name!r}.") from None
+
+
+def in_print(text: str) -> str:
+    """What users call themselves and their rooms must not move an operator's cursor."""
+    shown = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return "".join(shown)
 
 
 def duration(text: str) -> timedelta:

@@ -7,7 +7,7 @@ from typing import Any
 from django.utils import timezone
 
 from chat import leases
-from chat.management.shell import ShellCommand, user_named
+from chat.management.shell import ShellCommand, in_print, user_named
 from chat.models import Connection
 from chat.rooms import username
 
@@ -53,7 +53,7 @@ def _row(connection: Connection) -> tuple[str, ...]:
     now = timezone.now()
     return (
         connection.pk,
-        username(connection.user),
+        in_print(username(connection.user)),
         connection.address or "-",
         connection.subprotocol or "-",
         connection.state,

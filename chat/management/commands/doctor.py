@@ -5,13 +5,14 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
 from chat.doctor.examination import Line, examine
 from chat.doctor.findings import Verdict
+from chat.management.shell import ShellCommand
 
 
-class Command(BaseCommand):
+class Command(ShellCommand):
     help = (
         "Look at settings, database, channel layer, workers and machine, and say in one line each"
         " what is wrong and how to mend it. The status is 1 if anything is."

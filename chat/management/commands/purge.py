@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from chat import conf, retention
-from chat.management.shell import ShellCommand, duration
+from chat.management.shell import ShellCommand, duration, in_print
 from chat.models import Room
 
 
@@ -45,7 +45,7 @@ class Command(ShellCommand):
         for purged in retention.purge(age, room_ids, dry_run=options["dry_run"]):
             count, size = count + purged.messages, size + purged.bytes
             told = f"{purged.messages:,} messages, {purged.bytes:,} bytes"
-            say(f"{purged.room} ({purged.room_id}): {told}")
+            say(f"{in_print(purged.room)} ({purged.room_id}): {told}")
         say(f"{count:,} messages of {size:,} bytes {done}.")
 
 
