@@ -2,9 +2,8 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -51,10 +50,15 @@ class TokenBucket:
         self._tokens = max(-self._burst, self._tokens - cost)
 
     @property
+    def left(self) -> float:
+        """How many may pass now; below 0: how many have passed too much."""
+        self._fill()
+        return self._tokens
+
+    @property
     def is_full(self) -> bool:
         """Nobody has taken anything for so long that the bucket may as well be forgotten."""
-        self._fill()
-        return self._tokens >= self._burst
+        return self.left >= self._burst
 
     def _fill(self) -> None:
         now = self._clock()
@@ -190,10 +194,14 @@ class Limits:
             bucket = buckets[owner] = TokenBucket(allowance.rate, allowance.burst, self._clock)
         return bucket
 
-    def _worth_keeping(self, buckets: Mapping[str, TokenBucket]) -> dict[str, TokenBucket]:
-        """Those that are not full; of too many the latest, so that nobody pays for each new one."""
-        kept = {owner: bucket for owner, bucket in buckets.items() if not bucket.is_full}
-        return dict(islice(kept.items(), max(0, len(kept) - self.MOST * 3 // 4), None))
+    def _worth_keeping(self, buckets: dict[str, TokenBucket]) -> dict[str, TokenBucket]:
+        """Those that are not full; of too many those with the least left, of equals the latest.
+
+        So nobody gets a new one by making up others, nor pays for looking at them at each.
+        """
+        left = {owner: bucket.left for owner, bucket in buckets.items() if not bucket.is_full}
+        fullest_first = sorted(left, key=left.__getitem__, reverse=True)
+        return {owner: buckets[owner] for owner in fullest_first[-self.MOST * 3 // 4 :]}
 
 
 def _count_refusal(shares: Sequence[Share], seconds: float) -> None:

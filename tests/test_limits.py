@@ -195,6 +195,14 @@ def test_buckets_that_are_full_again_are_forgotten_first(limits, clock, monkeypa
     assert limits.wait(ALICE) > 0
 
 
+def test_whoever_comes_under_many_names_does_not_make_one_forgotten(limits, monkeypatch):
+    monkeypatch.setattr(Limits, "MOST", 8)
+    takes(limits, ALICE)
+    for n in range(1_000):
+        limits.take(Share(POSTS, f"guest{n}"))
+    assert limits.wait(ALICE) > 0
+
+
 def test_however_many_come_they_do_not_fill_the_memory(limits, monkeypatch):
     monkeypatch.setattr(Limits, "MOST", 8)
     for n in range(1_000):
