@@ -3,9 +3,7 @@
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
-OF_ONE_CUSTOMER = (
-    64  # bits of an IPv6 address; the others a customer chooses, and as often as wanted
-)
+OF_ONE_CUSTOMER = 64  # bits of an IPv6 address; the others its customer chooses, ever anew
 
 
 @lru_cache(maxsize=10_000)
