@@ -92,6 +92,8 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # untyped
         self._insist_on_leisure(Visitor(None, household(endpoint.address)))
         identity, standing = await self.worker.admit(credentials)
         self._insist_on_leisure(Visitor(str(identity.user.pk), None))
+        if standing.banned:
+            raise Banned
         pings = "websocket.ping" in self.scope.get("extensions", {})
         socket = self.dialect(self.send, identity, endpoint, self.worker, pings=pings)
         self.worker.insist_on_room(socket)

@@ -30,7 +30,6 @@ from .authentication import Claim, Credentials, Identity
 from .close_codes import CloseCode
 from .cursors import Cursors
 from .errors import (
-    Banned,
     ChatError,
     NotLoggedIn,
     RateLimited,
@@ -116,7 +115,7 @@ class Worker:
             raise Restarting(retry_after_ms=random.randrange(1_000))
 
     async def admit(self, credentials: Credentials) -> tuple[Identity, Standing]:
-        """Who connects, and what they may see; NotLoggedIn, Banned, Restarting."""
+        """Who connects, and what they may see, if anything; NotLoggedIn, Restarting."""
         self._insist_on_staying()
         try:
             identity, standing = await self._admit(credentials)
@@ -124,8 +123,6 @@ class Worker:
             self._insist_on_staying()
             raise
         self._insist_on_staying()
-        if standing.banned:
-            raise Banned
         return identity, standing
 
     def insist_on_room(self, socket: Socket) -> None:

@@ -216,6 +216,14 @@ async def test_those_who_are_turned_away_have_come_too(application, worker, tran
     assert codes == [4501, 4501, 4008, 4008]
 
 
+async def test_whoever_is_banned_has_come_too(application, worker, tokens, alice):
+    await meanwhile(control.ban, alice, timezone.now() + timedelta(hours=1))
+    use_up(worker, Visitor(str(alice.pk), None), left=2)
+    headers = {"authorization": f"Bearer {tokens['alice']}"}
+    codes = [(await turned_away(application, headers=headers))[2] for _ in range(3)]
+    assert codes == [4503, 4503, 4008]
+
+
 # Nobody, and whoever is nobody any more
 
 
