@@ -197,6 +197,12 @@ def test_a_host_without_an_origin_is_doubtful(production, settings):
     assert "but not www.example.org of" in finding.says
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.11", "[fd00::11]"])
+def test_a_machine_that_is_watched_by_its_address_shows_no_pages(production, settings, address):
+    settings.ALLOWED_HOSTS = ["chat.example.org", address]
+    assert verdicts(configuration._origins()) == [OK]
+
+
 def test_forms_of_strangers_are_doubtful(production, settings):
     settings.CSRF_TRUSTED_ORIGINS = [SITE, "https://elsewhere.example"]
     finding = only(configuration._origins())

@@ -1,6 +1,7 @@
 """What the settings promise: Django's checks and ours, and whether hosts and origins agree."""
 
 from collections.abc import Iterator
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -74,7 +75,15 @@ def _origins() -> Iterator[Finding]:
 
 def _whole_names() -> list[str]:
     hosts = settings.ALLOWED_HOSTS
-    return [host for host in hosts if not host.startswith((".", "*")) and not is_loopback(host)]
+    return [host for host in hosts if not host.startswith((".", "*")) and not _is_near(host)]
+
+
+def _is_near(host: str) -> bool:
+    """A machine of ours by its address, as whoever watches it asks."""
+    try:
+        return is_loopback(host) or ip_address(host.strip("[]")).is_private
+    except ValueError:
+        return False
 
 
 def _is_known(host: str, pages: set[str]) -> bool:
