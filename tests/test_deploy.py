@@ -439,6 +439,7 @@ def test_a_body_that_is_too_large_is_refused_by_name(site):
 @pytest.mark.parametrize("path", ["/metrics", "/readyz"])
 def test_how_the_site_does_is_told_on_this_machine_only(site, path):
     assert site.front.ask(path)[0].status == 404
+    assert site.front.ask_plainly(path, site.front.local)[0].status == 200
     assert site.front.ask_plainly("/login/", site.front.local)[0].status == 404
 
 
