@@ -42,5 +42,5 @@ _REASONS = {
     CloseCode.PROTOCOL: "protocol violated",
     CloseCode.LOGGED_OUT: "not logged in",
     CloseCode.BANNED: "kicked or banned",
-    CloseCode.TOO_MANY: "too many connections of this user",
+    CloseCode.TOO_MANY: "too many connections of this user or address",
 }

@@ -7,6 +7,7 @@ the channel layer for each socket, where one switchboard per worker does.
 import asyncio
 import logging
 import random
+from collections.abc import Iterator
 from functools import lru_cache
 from io import BytesIO
 
@@ -129,16 +130,24 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # untyped
     async def _hear(self, socket: Socket, message: str | bytes) -> None:
         if conf.post_rate():  # and not where programs may say as much as they can
             lines = message.count("\n") if isinstance(message, str) else 0
-            cost = 1 + lines + len(message) / 8_192
-            debt = max(self._pace.owe(cost), self.worker.limits.owe(cost, *self._lines))
-            if debt:
-                await asyncio.sleep(debt)
+            for debt in self._debts(1 + lines + len(message) / 8_192):
+                if debt:
+                    await asyncio.sleep(debt)
         if socket.closed_at is not None:
             return  # it does not know yet
         if self.worker.is_draining:
             socket.decline()
         else:
             await socket.take(message)
+
+    def _debts(self, cost: float) -> Iterator[float]:
+        """Of the connection, its user and its address: the next only when the one before is paid.
+
+        So nobody lays on those who share an address what they could not say by themselves.
+        """
+        yield self._pace.owe(cost)
+        for share in self._lines:
+            yield self.worker.limits.owe(share, cost)
 
     async def _first_event(self, socket: Socket) -> Scope:
         """Whoever speaks frames begins with one; without it we would keep a socket for nobody."""

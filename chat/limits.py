@@ -146,13 +146,10 @@ class Limits:
             for share in shares:
                 self._bucket(share).lose(-1)
 
-    def owe(self, cost: float, *shares: Share) -> float:
+    def owe(self, share: Share, cost: float) -> float:
         """Let something through, which the others are not told; the seconds until it is paid."""
-        debt = 0.0
         with self._lock:
-            for share in shares:
-                debt = max(debt, self._bucket(share).owe(cost))
-        return debt
+            return self._bucket(share).owe(cost)
 
     def lose(self, share: Share, cost: float) -> None:
         """Count what was taken elsewhere."""

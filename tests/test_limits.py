@@ -164,10 +164,11 @@ def test_who_is_refused_is_told_for_how_long(limits, clock):
     limits.insist(ALICE)
 
 
-def test_who_owes_anywhere_waits_until_it_is_paid_everywhere(limits):
-    assert limits.owe(50, ALICE, DESK) == 0
-    assert limits.owe(50, BOB, DESK) == 1
-    assert limits.owe(50) == 0
+def test_who_owes_waits_until_it_is_paid(limits, clock):
+    assert limits.owe(DESK, 50) == 0
+    assert limits.owe(DESK, 50) == 1
+    clock.pass_(1)
+    assert limits.owe(DESK, 0) == 0
 
 
 def test_where_nothing_is_limited_everybody_passes(limits):
@@ -240,7 +241,7 @@ def test_what_was_refused_or_merely_said_or_heard_is_no_news(clock):
     takes(limits, ALICE)
     limits.news()
     limits.take(ALICE)
-    limits.owe(10, BOB)
+    limits.owe(BOB, 10)
     limits.lose(DESK, 3)
     assert limits.news() == {}
 

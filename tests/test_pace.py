@@ -84,6 +84,20 @@ async def test_lines_are_taken_at_a_pace(application, tokens, settings, monkeypa
         assert len(pongs([alice])) <= 210 + 20 * (time.monotonic() - began)
 
 
+async def test_what_one_owes_is_no_debt_of_others_at_the_same_address(
+    application, tokens, settings, monkeypatch
+):
+    monkeypatch.setattr(conf, "LINES_RATE", 20)
+    settings.CHAT_POST_RATE, settings.CHAT_PEOPLE_PER_ADDRESS = 10, 2
+    async with (
+        browser(application, tokens["alice"], resume=False, address="192.0.2.1") as alice,
+        browser(application, tokens["bob"], resume=False, address="192.0.2.1") as bob,
+    ):
+        await alice.wire.send("{}" + "\n" * 60_000)  # what she pays for the better part of an hour
+        await bob.ask("ping")
+        alice.wire.task.cancel()
+
+
 async def test_where_posts_have_no_limit_lines_have_none(
     application, tokens, settings, monkeypatch
 ):
