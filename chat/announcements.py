@@ -18,6 +18,7 @@ import msgspec
 from . import conf, frames, metrics
 from .complaints import Nuisance
 from .layer import Layer
+from .limits import Limits
 from .tasks import Tasks
 
 logger = logging.getLogger(__name__)
@@ -30,6 +31,8 @@ RIDES_WITHIN = 0.02  # seconds that what was spent waits for something else to g
 
 Rev = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Amount = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
+# To count what a million shares have spent would hold up this worker for half a minute.
+Spent = Annotated[Mapping[str, Amount], msgspec.Meta(max_length=Limits.NEWS)]
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True, dict=True):
@@ -110,7 +113,7 @@ class Announcement(msgspec.Struct, frozen=True, array_like=True):
     batches: Sequence[Batch] = ()
     relays: Sequence[Relay] = ()
     users: Sequence[str] = ()  # whose access has changed
-    spent: Mapping[str, Amount] = {}  # of limits, by the names that `allowances` gives them
+    spent: Spent = {}  # of limits, by the names that `allowances` gives them
 
 
 Hint = Batch | Relay | str  # a part of an announcement; text: a user whose access has changed

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from chat import announcements, frames, layer
 from chat.announcements import EVENT_BYTES, Announcement, Announcer, Batch, Relay
 from chat.layer import Layer
+from chat.limits import Limits
 from tests.failures import until
 from tests.stacks import Valkey
 
@@ -242,6 +243,15 @@ async def test_what_was_spent_goes_with_what_else_is_said_or_soon_alone(either_l
 def test_what_nobody_can_have_spent_is_refused(amount):
     with pytest.raises(msgspec.ValidationError):
         announcements._decode(msgspec.msgpack.encode([[], [], [], {"post:17": amount}]))
+
+
+def test_nobody_tells_of_more_shares_than_a_worker_does():
+    def told(count):
+        return msgspec.msgpack.encode([[], [], [], {f"post:{n}": 1.0 for n in range(count)}])
+
+    assert len(announcements._decode(told(Limits.NEWS)).spent) == Limits.NEWS
+    with pytest.raises(msgspec.ValidationError):
+        announcements._decode(told(Limits.NEWS + 1))
 
 
 def test_workers_of_the_release_before_understand_us_and_we_them():
