@@ -24,7 +24,9 @@ from . import conf
 
 def opaque_id() -> str:
     """Sixteen characters, 96 bits: clients cannot guess a room."""
-    return secrets.token_urlsafe(12)
+    while (made := secrets.token_urlsafe(12)).startswith("-"):
+        pass  # which a command would take for an option
+    return made
 
 
 class Room(models.Model):

@@ -15,7 +15,7 @@ from django.utils import timezone
 from chat import archive, conf, control, messaging, rooms
 from chat.archive import Cursor
 from chat.errors import BadFrame, Forbidden, Muted, NotFound, RateLimited, UnknownUser
-from chat.models import Access, Membership, Room
+from chat.models import Access, Membership, Room, opaque_id
 from tests.conftest import user
 from tests.conversation import (
     at_once,
@@ -59,6 +59,10 @@ def access_raised() -> Iterator[set[str]]:
 def test_whoever_signs_up_is_in_the_room_of_everybody(alice, bob, lobby):
     assert (lobby.kind, lobby.name) == ("everyone", "Lobby")
     assert names(lobby) == {"alice", "bob"}
+
+
+def test_no_command_takes_the_key_of_a_room_for_an_option():
+    assert not any(opaque_id().startswith("-") for _ in range(1_000))
 
 
 def test_there_is_one_room_of_everybody(lobby):
