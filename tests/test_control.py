@@ -11,7 +11,7 @@ from unittest.mock import patch
 import pytest
 from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
-from django.db import OperationalError
+from django.db import OperationalError, ProgrammingError
 from django.db.models.functions import Now
 from django.test import Client as HttpClient
 from django.utils import timezone
@@ -350,6 +350,15 @@ def test_a_database_that_is_away_is_told_in_one_line(db, command):
         pytest.raises(CommandError, match="The database is busy or away"),
     ):
         call_command(*command)
+
+
+def test_tables_that_are_missing_are_told_from_a_database_that_is_away(db):
+    missing = ProgrammingError('relation "chat_epoch" does not exist')
+    with (
+        patch("django.db.backends.utils.CursorWrapper.execute", side_effect=missing),
+        pytest.raises(CommandError, match="doctor says why"),
+    ):
+        call_command("new_epoch")
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error
 
 from chat.complaints import in_words
+from chat.database import is_outage
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -32,8 +33,11 @@ class ShellCommand(BaseCommand):
                 os.dup2(nowhere.fileno(), self.stdout.fileno())  # for what Python has yet to flush
             sys.exit(1)
         except Error as error:
+            told = in_words(error)
             raise CommandError(
-                f"The database is busy or away ({in_words(error)}): run it again."
+                f"The database is busy or away ({told}): run it again."
+                if is_outage(error)
+                else f"The database cannot do that ({told}): manage.py doctor says why."
             ) from None
 
 

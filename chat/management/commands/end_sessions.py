@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib.auth.base_user import AbstractBaseUser
 
 from chat import control
+from chat.doctor.findings import number
 from chat.management.shell import PersonCommand
 
 
@@ -12,5 +13,5 @@ class Command(PersonCommand):
     help = "End all sessions, tokens and connections of a user, who may log in again."
 
     def act(self, user: AbstractBaseUser, options: dict[str, Any]) -> str:
-        sessions = control.end_sessions(user)
-        return f"is logged out: {sessions} sessions and all tokens have ended"
+        ended = number(control.end_sessions(user), "session")
+        return f"is logged out: {ended} and all tokens have ended"
