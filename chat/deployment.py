@@ -52,9 +52,13 @@ def is_loopback(host: str) -> bool:
 def _debugging() -> Iterator[CheckMessage]:
     database = connection.settings_dict["HOST"] if connection.vendor == "postgresql" else ""
     servers = [*str(database).split(","), *(server.host for server in _redis_servers())]
-    if not all(map(is_loopback, servers)):
+    trusted = [urlsplit(origin) for origin in settings.CSRF_TRUSTED_ORIGINS]
+    pages = [*_named_origins(), *((url.scheme, url.hostname or "") for url in trusted)]
+    encrypted = [host for scheme, host in pages if scheme == "https"]
+    if not all(map(is_loopback, [*servers, *encrypted])):
         yield Warning(
-            "DEBUG is on, and PostgreSQL or Redis is on another machine, as in production.",
+            "DEBUG is on, and PostgreSQL, Redis or people are on another machine, as in"
+            " production.",
             hint="Set DEBUG=0 if people use this site: DEBUG shows them settings and source code,"
             " and its demo users have known passwords.",
             id="chat.W101",

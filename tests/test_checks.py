@@ -523,6 +523,15 @@ def test_whoever_debugs_what_looks_like_production_is_asked(
     assert dangers() == ["chat.W101"]
 
 
+@pytest.mark.parametrize("name", ["CHAT_ALLOWED_ORIGINS", "CSRF_TRUSTED_ORIGINS"])
+def test_whoever_debugs_a_site_that_is_served_over_https_is_asked(settings, name):
+    settings.DEBUG = True
+    setattr(settings, name, ["https://chat.example.org"])
+    assert dangers() == ["chat.W101"]
+    setattr(settings, name, ["http://127.0.0.1:9000", "https://localhost"])
+    assert dangers() == []
+
+
 # Messages
 
 
