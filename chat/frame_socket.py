@@ -8,7 +8,7 @@ from typing import Any
 from django.utils import timezone
 from msgspec import Raw
 
-from . import conf, frames, metrics, rooms, serializers
+from . import allowances, conf, frames, metrics, rooms, serializers
 from .announcements import Batch
 from .archive import NEVER, Cursor, Page
 from .authentication import Identity
@@ -259,6 +259,9 @@ class FrameSocket(Socket):
     async def _look(self, request: frames.Look) -> None:
         user_id = self.identity.user.pk
         switchboard = self._worker.switchboard
+        # As over HTTP: or one user with many connections would keep all readers busy.
+        asking = allowances.requests(self.visitor)
+        self._worker.limits.insist(*asking, detail="You ask too often.")
         switchboard.insist_on_sight()
         line = await switchboard.read(serializers.history_line, user_id, request)
         switchboard.insist_on_sight()  # what was read before cannot be checked any more

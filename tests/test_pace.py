@@ -5,8 +5,9 @@ import socket
 import time
 from threading import Thread
 
-from chat import conf
-from chat.limits import TokenBucket
+from chat import allowances, conf
+from chat.allowances import Visitor
+from chat.limits import Limits, TokenBucket
 from project import websocket
 from tests.asgi_servers import RudeClient, served
 from tests.failures import until
@@ -107,3 +108,17 @@ async def test_where_posts_have_no_limit_lines_have_none(
         for _ in range(300):
             await alice.send({"type": "ping"})
         await until(lambda: len(pongs([alice])) == 300)
+
+
+async def test_history_is_told_as_often_as_over_http(
+    application, worker, tokens, settings, alice, lobby
+):
+    settings.CHAT_POST_RATE = 10
+    async with browser(application, tokens["alice"]) as page:
+        worker.limits = Limits(clock=lambda: 0.0)
+        [mine] = allowances.requests(Visitor(str(alice.pk), None))
+        worker.limits.lose(mine, mine.allowance.burst - 2)
+        answers = [await page.ask("history", room=lobby.pk) for _ in range(3)]
+        assert [answer["type"] for answer in answers] == ["history", "history", "error"]
+        assert answers[2]["code"] == "rate_limited"
+        assert (await page.ask("ping"))["type"] == "pong"
