@@ -6,7 +6,7 @@ Nothing here saves a whole row: it was read without a lock, and its numbers are 
 # mypy: disable-error-code="type-arg"
 # Django's admin is generic only in its stubs.
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django import forms
@@ -241,26 +241,27 @@ class ConnectionAdmin(Unchangeable, Lasting):
 
     @admin.action(description=_("Disconnect all of these users"), permissions=["close"])
     def disconnect_users(self, request: HttpRequest, queryset: QuerySet[Connection]) -> None:
-        self._to_each_user(request, queryset, control.disconnect_user)
+        for user in (users := _users(queryset)):
+            control.disconnect_user(user)
+        self._tell(request, users)
 
     @admin.action(description=_("Kick these users"), permissions=["close"])
     def kick_users(self, request: HttpRequest, queryset: QuerySet[Connection]) -> None:
-        self._to_each_user(request, queryset, control.kick)
+        for user in (users := _users(queryset)):
+            control.kick(user)
+        self._tell(request, users)
 
     @admin.action(description=_("End all sessions of these users"), permissions=["close"])
     def end_sessions(self, request: HttpRequest, queryset: QuerySet[Connection]) -> None:
-        self._to_each_user(request, queryset, control.end_sessions)
+        control.end_sessions(users := _users(queryset))
+        self._tell(request, users)
 
-    def _to_each_user(
-        self,
-        request: HttpRequest,
-        queryset: QuerySet[Connection],
-        act: Callable[[AbstractBaseUser], object],
-    ) -> None:
-        users = get_user_model()._default_manager.filter(pk__in=queryset.values("user"))
-        for user in users:
-            act(user)
+    def _tell(self, request: HttpRequest, users: Sequence[AbstractBaseUser]) -> None:
         self.message_user(request, _("Done for %d users.") % len(users))
+
+
+def _users(connections: QuerySet[Connection]) -> list[AbstractBaseUser]:
+    return list(get_user_model()._default_manager.filter(pk__in=connections.values("user")))
 
 
 @admin.register(Lease)

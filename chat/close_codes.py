@@ -18,6 +18,11 @@ class CloseCode(IntEnum):
     BANNED = 4503
     TOO_MANY = 4510
 
+    @classmethod
+    def _missing_(cls, value: object) -> "CloseCode":
+        """One of a later release, whose workers and ours share the database for a while."""
+        return cls.DISCONNECTED
+
     @property
     def reason(self) -> str:
         return _REASONS[self]

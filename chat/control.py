@@ -59,17 +59,18 @@ def ban(user: AbstractBaseUser, until: datetime | None) -> None:
         Access.objects.filter(pk=user.pk).update(banned_until=until, version=F("version") + 1)
 
 
-def end_sessions(user: AbstractBaseUser) -> int:
-    """Log the user out wherever they are logged in, programs included; how many sessions that were.
+def end_sessions(users: Collection[AbstractBaseUser]) -> int:
+    """Log users out wherever they are logged in, programs included; how many sessions that were.
 
     What is open ends with them. A session does not tell whose it is until it is decoded: this
     reads them all.
     """
-    Token.objects.filter(user_id=user.pk).delete()
+    Token.objects.filter(user__in=[user.pk for user in users]).delete()
+    keys = {str(user.pk) for user in users}
     store = import_module(settings.SESSION_ENGINE).SessionStore
     ended = 0
     for session in Session.objects.filter(expire_date__gt=Now()).iterator():
-        if session.get_decoded().get(SESSION_KEY) == str(user.pk):
+        if session.get_decoded().get(SESSION_KEY) in keys:
             store(session.session_key).delete()  # where it is cached, too
             ended += 1
     return ended

@@ -75,6 +75,7 @@ def begin(worker: str, connections: Mapping[str, Link]) -> None:
             Lease.objects.create(worker=worker, host=socket.gethostname()[:64], pid=os.getpid())
         _end(Connection.objects.filter(lease=worker).exclude(pk__in=list(connections)))
         _insert(worker, connections)
+        _update(connections)  # those that were there
 
 
 def end(worker: str) -> None:
@@ -198,7 +199,9 @@ def _update(moved: Mapping[str, Link]) -> None:
 
 def _end(connections: QuerySet[Connection], at: datetime | None = None) -> None:
     """Remove them; their users were last seen now, or `at`, if they were not seen since."""
-    user_ids = set(connections.values_list("user", flat=True))
+    # Locked in the order of their keys, as by whoever wants some of them closed.
+    locked = connections.select_for_update(no_key=True, of=("self",)).order_by("pk")
+    user_ids = set(locked.values_list("user", flat=True))
     if at is not None:
         user_ids -= set(
             LastSeen.objects.filter(pk__in=user_ids, at__gte=at).values_list("pk", flat=True)

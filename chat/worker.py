@@ -308,7 +308,7 @@ class WithWorker:
                 await self._application({**scope, "worker": await self._worker()}, receive, send)
             case _:
                 worker = self._workers.get(asyncio.get_running_loop())
-                here = worker.result() if worker and worker.done() else None
+                here = worker.result() if worker and _is_there(worker) else None
                 await self._application({**scope, "worker": here}, receive, send)
 
     async def _worker(self) -> Worker:
@@ -333,3 +333,7 @@ class WithWorker:
         await missing
         await worker.__aexit__()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _is_there(worker: asyncio.Task[Worker]) -> bool:
+    return worker.done() and not worker.cancelled() and worker.exception() is None

@@ -203,6 +203,15 @@ async def test_what_was_said_is_not_lost_by_a_disconnection(tokens, application,
         await bobs.until(lambda: "Still there?" in bobs.client.bodies(kitchen.pk))
 
 
+async def test_a_code_of_a_later_release_is_one_to_come_back_after(
+    tokens, application, bob, worker
+):
+    """Its workers and ours share the database while it is rolled out."""
+    async with browser(application, tokens["bob"]) as page:
+        await meanwhile(control.disconnect_user, bob, 4444)
+        assert (await page.says_goodbye())["code"] == 4010
+
+
 # Sessions
 
 
@@ -216,7 +225,7 @@ def test_ending_bobs_sessions_logs_him_out_everywhere_and_nobody_else(
         for client in clients:
             assert client.login(username=name, password=PASSWORD)
     Session.objects.create(session_key="garbage", session_data="x", expire_date=timezone.now())
-    assert control.end_sessions(bob) == 2
+    assert control.end_sessions([bob]) == 2
     assert [c.get("/").status_code for c in browsers["bob"]] == [302, 302]
     assert [c.get("/").status_code for c in browsers["alice"]] == [200, 200]
     assert not Token.objects.filter(user=bob).exists()
@@ -225,7 +234,7 @@ def test_ending_bobs_sessions_logs_him_out_everywhere_and_nobody_else(
 
 async def test_what_was_opened_with_them_ends_with_them(tokens, application, bob):
     async with browser(application, tokens["bob"]) as page:
-        await meanwhile(control.end_sessions, bob)
+        await meanwhile(control.end_sessions, [bob])
         assert (await page.says_goodbye())["code"] == 4501
 
 

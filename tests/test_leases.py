@@ -191,3 +191,10 @@ def test_somebody_who_was_deleted_meanwhile_stops_nobody(people):
     assert leases.renew("one", {}, ["a"])
     assert leases.last_seen([key]) == {}
     assert leases.online([bob.pk]) == {bob.pk}
+
+
+def test_whoever_begins_anew_tells_also_how_its_old_connections_are(people):
+    alice = people[0]
+    leases.begin("one", {"a": link(alice)})
+    leases.begin("one", {"a": leases.Link(alice.pk, state="live")})
+    assert Connection.objects.get().state == "live"

@@ -13,5 +13,5 @@ class Command(PersonCommand):
     help = "End all sessions, tokens and connections of a user, who may log in again."
 
     def act(self, user: AbstractBaseUser, options: dict[str, Any]) -> str:
-        ended = number(control.end_sessions(user), "session")
+        ended = number(control.end_sessions([user]), "session")
         return f"is logged out: {ended} and all tokens have ended"
