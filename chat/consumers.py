@@ -21,6 +21,7 @@ from .addresses import household
 from .allowances import Visitor
 from .authentication import Credentials
 from .close_codes import CloseCode
+from .complaints import Nuisance
 from .errors import Banned, ChatError, NotLoggedIn, RateLimited, Restarting, TooManyConnections
 from .frame_socket import FrameSocket
 from .limits import TokenBucket
@@ -31,8 +32,11 @@ from .worker import Receive, Scope, Send, Worker
 
 logger = logging.getLogger(__name__)
 
+_strangers = Nuisance(logger, "CHAT_ALLOWED_ORIGINS lets a page open no WebSocket")
+
 DIALECTS = {socket.subprotocol: socket for socket in (FrameSocket, TextSocket)}  # best first
 ADDRESS_CHARS, CLIENT_CHARS = 45, 200  # that are stored
+ORIGIN_CHARS = 100  # that are logged
 COME_BACK = (1.0, 3.0)  # seconds, at least, for whoever came too often: not all at once
 SILENCE = 10.0  # seconds until a client that speaks frames must have said something
 
@@ -212,4 +216,7 @@ def _is_trusted(request: ASGIRequest, credentials: Credentials) -> bool:
         return not credentials.ambient
     # A foreign name that leads to us would otherwise make any page our own: get_host() checks it.
     own = f"{request.scheme}://{request.get_host()}"
-    return origins.is_allowed(origin, own, conf.allowed_origins())
+    if origins.is_allowed(origin, own, conf.allowed_origins()):
+        return True
+    _strangers.again(f"{_in_print(origin, ORIGIN_CHARS)} wanted one of {own}")
+    return False

@@ -15,6 +15,7 @@ from django.utils import timezone
 from chat import allowances, authentication, conf, consumers, control
 from chat.allowances import Visitor
 from chat.authentication import Credentials
+from chat.complaints import Nuisance
 from chat.limits import Limits
 from chat.models import Token
 from tests.conftest import token
@@ -99,6 +100,19 @@ async def test_a_page_of_another_origin_is_refused(application, cookie, origin):
     as_sent = origin.encode().decode("latin1")
     with pytest.raises(Refused):
         await handshake(application, headers={"cookie": cookie, "origin": as_sent})
+
+
+async def test_a_page_that_is_refused_is_told_to_the_log_once(
+    application, cookie, caplog, monkeypatch
+):
+    monkeypatch.setattr(consumers, "_strangers", Nuisance(consumers.logger, "Refused"))
+    for _ in range(2):
+        with pytest.raises(Refused):
+            await handshake(
+                application, headers={"cookie": cookie, "origin": "http://evil.example"}
+            )
+    told = [line for line in caplog.messages if line.startswith("Refused")]
+    assert told == [f"Refused (1 times): http://evil.example wanted one of {HOME}"]
 
 
 @pytest.mark.parametrize(
