@@ -1,6 +1,7 @@
 """The socket that a server listens on: made here, or inherited."""
 
 import errno
+import logging
 import os
 import socket
 import stat
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Self
+
+logger = logging.getLogger(__name__)
 
 # Connections that may wait to be accepted: Twisted's 50 are few when a thousand browsers come back.
 BACKLOG = 4096
@@ -47,6 +50,8 @@ class Listener:
             os.chmod(made, 0o666)  # noqa: S103
             listener.listen(BACKLOG)
             inode = os.stat(made).st_ino
+            if _somebody_listens(path):
+                logger.warning("%s was another server's, whom nobody reaches any more.", path)
             os.rename(made, path)  # at no moment is there none
         except OSError as error:
             with suppress(OSError):
@@ -76,6 +81,12 @@ class Listener:
         """Empty if it is a file."""
         name = self.socket.getsockname()
         return str(name[0]) if isinstance(name, tuple) else ""
+
+
+def _somebody_listens(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as visitor:
+        visitor.setblocking(False)
+        return visitor.connect_ex(path) in (0, errno.EAGAIN)
 
 
 def is_loopback(host: str) -> bool:

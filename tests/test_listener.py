@@ -33,6 +33,17 @@ def test_a_socket_that_we_are_given_tells_its_host(tmp_path):
         assert Listener(listener).host == ""
 
 
+def test_who_takes_the_place_of_a_server_that_lives_says_so(tmp_path, caplog):
+    path = str(tmp_path / "socket")
+    with Listener.on_file(path).socket:
+        assert not caplog.messages
+        with Listener.on_file(path).socket:
+            assert "another server's" in caplog.text
+    caplog.clear()
+    with Listener.on_file(path).socket:
+        assert not caplog.messages  # that file was left over
+
+
 def test_who_ends_leaves_no_file_behind_but_that_of_a_successor(tmp_path):
     path = tmp_path / "socket"
     first = Listener.on_file(str(path))
