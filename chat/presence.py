@@ -12,9 +12,11 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from datetime import datetime
+from operator import attrgetter
 from typing import NamedTuple, Self
 
-from . import frames, leases, serializers
+from . import conf, frames, leases, serializers
+from .close_codes import CloseCode
 from .errors import ChatError
 from .journal import Journal
 from .leases import Crowd, Link
@@ -162,6 +164,7 @@ class Presence:
         self._crowds = {w: known[w] for w in versions}
         self._versions = versions
         self.elsewhere = leases.together(c for w, c in self._crowds.items() if w != self._worker)
+        self._thin_out()
         online = {here.pk for here in switchboard.users.values()}.union(
             *(crowd.users for crowd in self._crowds.values())
         )
@@ -171,6 +174,19 @@ class Presence:
             return
         left -= {here.pk for here in switchboard.users.values()}  # back meanwhile
         await self.show(online - self.online, {user: last_seen.get(user) for user in left})
+
+    def _thin_out(self) -> None:
+        """Close what a user opened on several workers at the same moment, beyond what is allowed.
+
+        Whose name comes first keeps its own, so that workers agree without a word.
+        """
+        for here in list(self._switchboard.users.values()):
+            if len(here.sockets) + self.elsewhere.users[here.pk] <= conf.CONNECTIONS:
+                continue
+            before = sum(c.users[here.pk] for w, c in self._crowds.items() if w < self._worker)
+            newest_last = sorted(here.sockets, key=attrgetter("opened_at"))
+            for socket in newest_last[max(0, conf.CONNECTIONS - before) :]:
+                self._switchboard.dismiss(socket, CloseCode.TOO_MANY)
 
     @property
     def _has_other_cares(self) -> bool:

@@ -5,7 +5,9 @@ import io
 import json
 import os
 import socket
+from contextlib import AsyncExitStack
 from datetime import timedelta
+from operator import attrgetter
 from unittest.mock import patch
 
 import pytest
@@ -276,6 +278,20 @@ async def test_an_address_has_as_many_connections_as_its_people(
             pass
 
 
+async def test_what_was_opened_on_two_workers_at_the_same_moment_is_closed_again(
+    tokens, worker, other_worker, application, elsewhere, monkeypatch
+):
+    both = [worker, other_worker]
+    async with AsyncExitStack() as stack:
+        for place in (application, elsewhere):
+            for _ in range(3):
+                await stack.enter_async_context(browser(place, tokens["bob"]))
+        monkeypatch.setattr(conf, "CONNECTIONS", 4)
+        await until(lambda: sum(len(w.switchboard.sockets()) for w in both) == 4)
+        first = min(both, key=attrgetter("key"))
+        assert len(first.switchboard.sockets()) == 3
+
+
 async def test_whose_worker_died_is_not_turned_away_for_good(
     tokens, application, bob, worker, monkeypatch
 ):
@@ -342,6 +358,12 @@ def test_the_shell_bans_for_a_while_and_lifts_it(bob):
 def test_a_time_that_is_none_is_refused(bob, time):
     with pytest.raises(CommandError):
         call_command("ban", "bob", f"--for={time}")
+
+
+@pytest.mark.parametrize("command", ["connections", "disconnect"])
+def test_a_name_that_is_empty_is_nobodys(db, command):
+    with pytest.raises(CommandError, match="There is no user ''"):
+        call_command(command, "--user", "")
 
 
 @pytest.mark.parametrize("verb", ["kick", "ban", "unban", "end_sessions"])

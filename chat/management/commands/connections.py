@@ -23,7 +23,7 @@ class Command(ShellCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         found = leases.living_connections().select_related("lease", "user").order_by("since", "pk")
-        if options["user"]:
+        if options["user"] is not None:
             found = found.filter(user_id=user_named(options["user"]).pk)
         if options["json"]:
             for connection in found:

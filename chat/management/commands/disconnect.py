@@ -27,7 +27,7 @@ class Command(ShellCommand):
         if options["everybody"]:
             control.disconnect_everybody()
             self.stdout.write("Every connection is being closed.")
-        elif options["user"]:
+        elif options["user"] is not None:
             control.disconnect_user(user_named(options["user"]))
             self.stdout.write(f"Every connection of {options['user']} is being closed.")
         else:
