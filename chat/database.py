@@ -36,10 +36,12 @@ PATIENCE = 8.0  # seconds without any answer until whoever asks is told `unavail
 
 # A transaction that stood still was ended; a standby that we failed over to takes no writes yet.
 STATES_OF_OUTAGE = ("25P03", "25P04", "25006")
+STATES_OF_OLD_TABLES = ("42P01", "42703")  # no such table, no such column
 
 _outage = Outage(logger, "The database", "nothing can be read or written", settles=2.0)
 _refused = Nuisance(logger, "The database refused something")
 _mistaken = Nuisance(logger, "The database cannot do what it was asked", traceback=True)
+_outdated = Nuisance(logger, "Tables are missing, or of another release (manage.py migrate)")
 _opened = threading.local()  # the file behind this thread's connection
 
 P = ParamSpec("P")
@@ -130,7 +132,9 @@ def _run(job: Callable[[], R]) -> R:
 
 def _complain(error: Error) -> None:
     """Tell an operator, with what many threads may notice at once, and again every second."""
-    if not _may_pass(error):
+    if _lacks_tables(error):
+        _outdated.again(str(error).partition("\n")[0])
+    elif not _may_pass(error):
         _mistaken.again(error)
     elif connection.connection is None or getattr(connection.connection, "closed", False):
         _outage.goes_on(error)
@@ -167,6 +171,12 @@ def is_outage(error: Error) -> bool:
     if getattr(error.__cause__, "sqlstate", None) in STATES_OF_OUTAGE:
         return True
     return isinstance(error, OperationalError | InterfaceError)
+
+
+def _lacks_tables(error: Error) -> bool:
+    if getattr(error.__cause__, "sqlstate", None) in STATES_OF_OLD_TABLES:
+        return True
+    return str(error).startswith(("no such table", "no such column"))
 
 
 def _may_pass(error: Error) -> bool:

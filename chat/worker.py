@@ -20,7 +20,7 @@ from contextlib import AsyncExitStack
 from typing import Any, Self
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars, bound_contextvars
 
 from . import allowances, authentication, conf, messaging, rooms
 from .addresses import household
@@ -326,9 +326,12 @@ class WithWorker:
             await send({"type": "lifespan.startup.failed", "message": repr(error)})
             return
         await send({"type": "lifespan.startup.complete"})
+        bind_contextvars(worker=worker.key)
+        logger.info("Serving")
         # Without its tables nothing works, and whoever started us should know why.
         missing = asyncio.create_task(PARTS["migrations"].answer())
         await receive()  # lifespan.shutdown
+        logger.info("Ending: %d connections are sent elsewhere", len(worker.switchboard.sockets()))
         await worker.drain()
         await missing
         await worker.__aexit__()

@@ -138,6 +138,20 @@ async def test_only_what_may_work_the_next_time_is_called_unavailable(threads, c
     assert "Traceback" in caplog.text
 
 
+async def test_missing_tables_are_told_in_one_line(threads, caplog, monkeypatch):
+    def ask(what: str) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(what)
+
+    for asked in ("SELECT 1 FROM nowhere", "SELECT colour FROM chat_room"):
+        monkeypatch.setattr(database._outdated, "_told_at", None)
+        caplog.clear()
+        with pytest.raises(ChatError):
+            await threads.query(ask, asked)
+        [line] = caplog.text.splitlines()
+        assert "manage.py migrate" in line
+
+
 async def test_a_function_that_runs_out_of_time_by_itself_is_no_outage(threads):
     def fail() -> None:
         raise TimeoutError("a bug")

@@ -11,10 +11,10 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.management.base import BaseCommand, CommandError
-from django.db import Error
+from django.db import Error, connection
 
 from chat.complaints import in_words
-from chat.database import is_outage
+from chat.database import is_outage, out_of_the_pool
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -23,6 +23,8 @@ class ShellCommand(BaseCommand):
     """Says in one line that the database does not answer, or what cannot be asked about."""
 
     def execute(self, *args: Any, **options: Any) -> None:
+        if connection.connection is None:  # a pool would try for long, and not say why
+            out_of_the_pool()
         try:
             super().execute(*args, **options)
             self.stdout.flush()
