@@ -34,14 +34,14 @@ def test_alice_finds_her_rooms(as_alice, alice, bob, kitchen):
 
 
 def test_a_room_is_what_a_connection_is_told_of_it(as_alice, alice, bob, kitchen):
-    leases.begin("one", {"b": bob.pk})
+    leases.begin("one", {"b": leases.Link(bob.pk)})
     listed = {room["name"]: room for room in as_alice.get("/api/rooms")}
     assert listed["Kitchen"]["online"] == ["bob"]
     assert "ref" not in listed["Kitchen"]
 
 
 def test_who_left_is_not_online_but_was_seen(as_alice, bob, kitchen):
-    leases.begin("one", {"b": bob.pk})
+    leases.begin("one", {"b": leases.Link(bob.pk)})
     leases.end("one")
     listed = {room["name"]: room for room in as_alice.get("/api/rooms")}
     assert listed["Kitchen"]["online"] == []
@@ -69,7 +69,8 @@ def test_it_takes_as_many_queries_for_many_rooms_full_of_people(as_alice, alice,
     for n in range(20):
         rooms.create(alice, f"Room {n}", members=[bob])
     crowd(kitchen, 40)
-    leases.begin("one", {str(m.pk): m.user_id for m in Membership.objects.filter(room=kitchen)})
+    seats = Membership.objects.filter(room=kitchen)
+    leases.begin("one", {str(seat.pk): leases.Link(seat.user_id) for seat in seats})
     say_much(alice, kitchen, 300)
     assert queries(lambda: as_alice.get("/api/rooms")) == few
     assert len(as_alice.get("/api/rooms")) == 22

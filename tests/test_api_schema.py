@@ -112,7 +112,7 @@ def test_a_description_names_no_machine(client, schema):
 
 
 def test_the_answers_are_as_described(alice, bob, kitchen):
-    leases.begin("one", {"b": bob.pk})
+    leases.begin("one", {"b": leases.Link(bob.pk)})
     leases.end("one")
     say(alice, kitchen, "one", "two", "three")
     messaging.edit(alice, kitchen.pk, 1, "changed")
