@@ -95,14 +95,14 @@ def _table() -> Table:
 @lru_cache(maxsize=8)
 def _allowances(post_rate: float, people: int, lines_rate: float) -> Table:
     """By name; what is not limited is missing."""
-    arrival = (conf.ARRIVALS_RATE, conf.ARRIVALS_BURST)
-    of_user: Amounts = {"arrival": arrival, "wrong password": (1 / 36, 100)}
-    of_address: Amounts = {"arrival": arrival, "wrong password": (1 / 10, 20)}
+    of_user: Amounts = {"wrong password": (1 / 36, 100)}
+    of_address: Amounts = {"wrong password": (1 / 10, 20)}
     if post_rate:
         reading = max(1.0, post_rate)
         programs: Amounts = {
             "post": (post_rate, conf.post_burst()),
-            "request": (5 * reading, 50 * reading),
+            "request": (10 * reading, 100 * reading),
+            "arrival": (conf.ARRIVALS_RATE, conf.ARRIVALS_BURST),
             "line": (2 * lines_rate, 20 * lines_rate),
         }
         of_user |= programs

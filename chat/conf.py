@@ -18,10 +18,10 @@ OUTBOX_BYTES = 1024 * 1024  # what waits for one slow reader before its socket i
 IN_FLIGHT = 256  # writes of one socket that wait for their commit before we stop reading it
 LINES_RATE = 1_000  # that one socket may say a second, each of 8 KiB; ten times as many at once
 SMALL_ROOM = 50  # members up to which a room shows everybody's receipts
-ARRIVALS_RATE = 5  # sockets that one user may open a second, with those that are refused
-ARRIVALS_BURST = 100  # at once: many tabs come back together
+ARRIVALS_RATE = 20  # sockets that one user may open a second, with those that are refused
+ARRIVALS_BURST = 500  # at once: many tabs come back together
 BURST_SECONDS = 5  # of `post_rate` may come at once
-TOKENS = {"bearer": 100, "ticket": 50}  # of one user that are good; another ends the oldest
+TOKENS = {"bearer": 1_000, "ticket": 50}  # of one user that are good; another ends the oldest
 ROOMS_OWNED = 500  # groups and feeds of one user
 CONNECTIONS = 50  # open sockets of one user; of one address as many times its people
 

@@ -224,8 +224,8 @@ class FrameSocket(Socket):
                     post_burst=conf.post_burst(),
                     frame_rate=conf.LINES_RATE if conf.post_rate() else 0,
                     connections=conf.CONNECTIONS,
-                    connect_rate=conf.ARRIVALS_RATE,
-                    connect_burst=conf.ARRIVALS_BURST,
+                    connect_rate=conf.ARRIVALS_RATE if conf.post_rate() else 0,
+                    connect_burst=conf.ARRIVALS_BURST if conf.post_rate() else 0,
                 ),
                 rooms=[Raw(line) for line in lines[:fitting]],
             )

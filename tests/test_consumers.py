@@ -61,8 +61,8 @@ async def test_welcome_comes_first_and_tells_who_where_and_how_much(
         "post_burst": 0,
         "frame_rate": 0,
         "connections": 50,
-        "connect_rate": 5,
-        "connect_burst": 100,
+        "connect_rate": 0,
+        "connect_burst": 0,
     }
 
 

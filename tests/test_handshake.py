@@ -192,6 +192,12 @@ async def test_without_a_known_dialect_plain_text_is_spoken(application, tokens)
 # Who comes too often
 
 
+@pytest.fixture
+def limited(worker, settings):
+    settings.CHAT_POST_RATE = 10
+    return worker
+
+
 def use_up(worker, visitor, left=0):
     """Leave the visitor so many connections, and no time in which there would be more."""
     worker.limits = Limits(clock=lambda: 0.0)
@@ -199,8 +205,10 @@ def use_up(worker, visitor, left=0):
         worker.limits.lose(share, share.allowance.burst - left)
 
 
-async def test_who_connects_too_often_is_told_when_to_come_back(application, worker, tokens, alice):
-    use_up(worker, Visitor(str(alice.pk), None))
+async def test_who_connects_too_often_is_told_when_to_come_back(
+    application, limited, tokens, alice
+):
+    use_up(limited, Visitor(str(alice.pk), None))
     headers = {"authorization": f"Bearer {tokens['alice']}"}
     error, bye, code = await turned_away(application, headers=headers)
     assert (error["code"], error["detail"]) == ("rate_limited", "You connect too often.")
@@ -210,10 +218,10 @@ async def test_who_connects_too_often_is_told_when_to_come_back(application, wor
         pass
 
 
-async def test_who_comes_too_often_from_one_address_is_not_looked_up(application, worker, tokens):
-    use_up(worker, Visitor(None, "192.0.2.1"))
+async def test_who_comes_too_often_from_one_address_is_not_looked_up(application, limited, tokens):
+    use_up(limited, Visitor(None, "192.0.2.1"))
     headers = {"authorization": f"Bearer {tokens['alice']}"}
-    with patch.object(worker, "admit", side_effect=AssertionError):
+    with patch.object(limited, "admit", side_effect=AssertionError):
         _, _, code = await turned_away(application, headers=headers, address="192.0.2.1")
     assert code == 4008
     spoofed = {"x-forwarded-for": "198.51.100.7", "x-real-ip": "198.51.100.7"}
@@ -223,16 +231,16 @@ async def test_who_comes_too_often_from_one_address_is_not_looked_up(application
         pass
 
 
-async def test_those_who_are_turned_away_have_come_too(application, worker, transactional_db):
-    use_up(worker, Visitor(None, "192.0.2.1"), left=2)
+async def test_those_who_are_turned_away_have_come_too(application, limited, transactional_db):
+    use_up(limited, Visitor(None, "192.0.2.1"), left=2)
     made_up = {"headers": {"authorization": "Bearer made-up"}, "address": "192.0.2.1"}
     codes = [(await turned_away(application, **made_up))[2] for _ in range(4)]
     assert codes == [4501, 4501, 4008, 4008]
 
 
-async def test_whoever_is_banned_has_come_too(application, worker, tokens, alice):
+async def test_whoever_is_banned_has_come_too(application, limited, tokens, alice):
     await meanwhile(control.ban, alice, timezone.now() + timedelta(hours=1))
-    use_up(worker, Visitor(str(alice.pk), None), left=2)
+    use_up(limited, Visitor(str(alice.pk), None), left=2)
     headers = {"authorization": f"Bearer {tokens['alice']}"}
     codes = [(await turned_away(application, headers=headers))[2] for _ in range(3)]
     assert codes == [4503, 4503, 4008]
