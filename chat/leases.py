@@ -13,11 +13,12 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.db import transaction
-from django.db.models import Count, F, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 from django.db.models.functions import Now
 
 from . import rows
 from .addresses import household
+from .close_codes import CloseCode
 from .models import Connection, LastSeen, Lease
 from .rooms import UserKey
 
@@ -40,7 +41,10 @@ class Link(NamedTuple):
 
 
 class Crowd(NamedTuple):
-    """How many connections users, and addresses as limits count them, have on a worker."""
+    """How many connections users, and addresses as limits count them, have on a worker.
+
+    None of those that are about to end; but whoever has one is among the users.
+    """
 
     users: Counter[UserKey]
     households: Counter[str]
@@ -89,8 +93,11 @@ def end(worker: str) -> None:
 def leave(worker: str) -> None:
     """Let a lease run out soon: whoever was connected there is about to come back elsewhere."""
     with transaction.atomic():
-        if Lease.objects.filter(pk=worker).update(renewed_at=Now() - LIFE + MOVE):
-            _see(set(Connection.objects.filter(lease=worker).values_list("user", flat=True)))
+        soon = Now() - LIFE + MOVE
+        if Lease.objects.filter(pk=worker).update(renewed_at=soon, version=F("version") + 1):
+            left = Connection.objects.filter(lease=worker).order_by("pk")
+            _see(set(left.select_for_update(no_key=True).values_list("user", flat=True)))
+            left.update(close_code=CloseCode.RESTART)  # nobody is refused a place for them
 
 
 def sweep() -> None:
@@ -115,7 +122,8 @@ def crowds(workers: Collection[str]) -> dict[str, Crowd]:
     """Who is connected to each of these workers."""
     found = {worker: Crowd(Counter(), Counter()) for worker in workers}
     links = Connection.objects.filter(lease__in=workers).values_list("lease", "user", "address")
-    for worker, user_id, address, count in links.annotate(count=Count("pk")):
+    staying = Count("pk", filter=Q(close_code=None))
+    for worker, user_id, address, count in links.annotate(count=staying):
         found[worker].users[user_id] += count
         if home := household(address):
             found[worker].households[home] += count

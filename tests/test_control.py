@@ -21,7 +21,8 @@ from django.utils import timezone
 from chat import conf, control, leases, presence
 from chat.close_codes import CloseCode
 from chat.models import Connection, Lease, Token
-from tests.conftest import PASSWORD
+from chat.worker import Worker
+from tests.conftest import PASSWORD, serve
 from tests.failures import lost_announcements, meanwhile, until
 from tests.fake_browser import browser, text_page
 
@@ -290,6 +291,20 @@ async def test_what_was_opened_on_two_workers_at_the_same_moment_is_closed_again
         await until(lambda: sum(len(w.switchboard.sockets()) for w in both) == 4)
         first = min(both, key=attrgetter("key"))
         assert len(first.switchboard.sockets()) == 3
+
+
+async def test_whose_worker_has_ended_well_is_let_in_at_once(
+    tokens, worker, application, bob, monkeypatch
+):
+    """They were told to come here, and count as online until they do."""
+    monkeypatch.setattr(conf, "CONNECTIONS", 1)
+    async with Worker() as ending, browser(serve(ending), tokens["bob"]):
+        await rows(1)
+    async with browser(application, tokens["alice"]):
+        await until(lambda: bob.pk in worker.presence.elsewhere.users)
+        assert bob.pk in worker.presence.online
+        async with browser(application, tokens["bob"]):
+            pass
 
 
 async def test_whose_worker_died_is_not_turned_away_for_good(
