@@ -59,11 +59,12 @@ class Site:
     read: dict[Path, int] = field(default_factory=dict)
 
     def news(self, server: Server) -> list[str]:
-        """What an operator reads of what a worker has logged since the last time."""
+        """What a worker has logged since the last time, but for who came and went."""
         text = server.log.read_text()
         start, self.read[server.log] = self.read.get(server.log, 0), len(text)
+        usual = ('"WS', '"HTTP', " INFO chat.visits ")
         lines = text[start:].splitlines()
-        return [line for line in lines if '"WS' not in line and '"HTTP' not in line]
+        return [line for line in lines if not any(part in line for part in usual)]
 
 
 @pytest.fixture(scope="module")
