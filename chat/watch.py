@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Self
 
 from . import conf, frames, leases, rooms
-from .authentication import Identity, identify
+from .authentication import Identity, identities
 from .close_codes import CloseCode
 from .database import DatabaseThreads
 from .errors import ChatError, UnknownUser
@@ -146,7 +146,7 @@ class Watch:
         self._refreshing.add(user_key)
         try:
             credentials = {socket.identity.credential for socket in sockets}
-            standing, identities, closing = await self._threads.query(
+            standing, holders, closing = await self._threads.query(
                 _look_up, here.pk, credentials, [socket.key for socket in sockets]
             )
         except ChatError:
@@ -160,7 +160,7 @@ class Watch:
             here.version = standing.version if standing else -1
         # Otherwise one came meanwhile that may not know of the change: the next check looks again.
         for socket in sockets:
-            identity = identities.get(socket.identity.credential)
+            identity = holders.get(socket.identity.credential)
             if socket.closed_at is not None:
                 continue
             if standing is None or identity is None or identity.user.pk != here.pk:
@@ -226,13 +226,12 @@ def _went_back(ours: Mapping[Any, int], theirs: Mapping[Any, int]) -> bool:
 
 def _look_up(
     user_id: UserKey, credentials: Collection[str], keys: Collection[str]
-) -> tuple[Standing | None, dict[str, Identity | None], dict[str, int]]:
+) -> tuple[Standing | None, dict[str, Identity], dict[str, int]]:
     try:
         standing = rooms.standing(user_id)
     except UnknownUser:
         return None, {}, {}
-    identities = {credential: identify(credential) for credential in credentials}
-    return standing, identities, leases.closing(keys)
+    return standing, identities(credentials), leases.closing(keys)
 
 
 def _asked_to_close(
