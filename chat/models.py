@@ -70,6 +70,15 @@ class Room(models.Model):
         db_default=0,
         help_text=_("Seconds that a member waits between two messages; 0: none."),
     )
+    archived = models.BooleanField(
+        default=False, db_default=False, help_text=_("It can be read, and nothing changes in it.")
+    )
+    blocked = models.BooleanField(
+        default=False,
+        db_default=False,
+        editable=False,
+        help_text=_("One of a direct room's two users has blocked the other."),
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -97,6 +106,10 @@ class Membership(models.Model):
         MODERATOR = "moderator", _("Moderator")
         MEMBER = "member", _("Member")
 
+    class Notify(models.TextChoices):
+        ALL = "all", _("Everything")
+        NONE = "none", _("Nothing")
+
     room = models.ForeignKey(Room, models.CASCADE, related_name="memberships", db_index=False)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="chat_memberships"
@@ -109,6 +122,22 @@ class Membership(models.Model):
     muted_until = models.DateTimeField(null=True, blank=True)
     posted_at = models.DateTimeField(
         null=True, editable=False, help_text=_("Last, where slow mode counts.")
+    )
+    notify = models.CharField(
+        max_length=4,
+        choices=Notify,
+        default=Notify.ALL,
+        db_default=Notify.ALL,
+        help_text=_("What the user wants to be told of while looking elsewhere."),
+    )
+    unread_from = models.BigIntegerField(
+        null=True, editable=False, help_text=_("Where the user has marked it as unread.")
+    )
+    blocks = models.BooleanField(
+        default=False,
+        db_default=False,
+        editable=False,
+        help_text=_("The user has blocked the other one of this direct room."),
     )
     joined_at = models.DateTimeField(auto_now_add=True)
 
@@ -148,6 +177,9 @@ class Message(models.Model):
     created_at = models.DateTimeField()
     edited_at = models.DateTimeField(null=True)
     deleted = models.BooleanField(default=False)
+    announcement = models.BooleanField(
+        default=False, db_default=False, help_text=_("Said by those who run the site, as such.")
+    )
 
     sender_name: str | None  # username of the sender, where the message was read to be shown
 
@@ -160,6 +192,81 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return f"{self.room_id}/{self.seq}"
+
+
+class Report(models.Model):
+    """What somebody wants those who run the site to look at: a message, or a person."""
+
+    reporter = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="chat_reports", editable=False
+    )
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        null=True,
+        related_name="chat_reports_about",
+        editable=False,
+        help_text=_("Who is reported: a message's sender, or somebody as such."),
+    )
+    room = models.ForeignKey(
+        Room, models.CASCADE, null=True, related_name="reports", editable=False
+    )
+    seq = models.BigIntegerField(
+        null=True, editable=False, help_text=_("Of the message; null: the person as such.")
+    )
+    body = models.TextField(
+        blank=True, editable=False, help_text=_("The message's, as it was when it was reported.")
+    )
+    reason = models.CharField(max_length=conf.REASON_CHARS, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    closed_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text=_("Since when nobody needs to look.")
+    )
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["reporter", "room", "seq"], name="one_report_per_reporter_and_message"
+            ),
+            models.UniqueConstraint(
+                fields=["reporter", "person"],
+                condition=Q(seq__isnull=True),
+                name="one_report_per_reporter_and_person",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.reporter}: {self.reason[:40]}"
+
+
+class Preferences(models.Model):
+    """How a user wants the chat to look and to behave, on every device."""
+
+    class Theme(models.TextChoices):
+        SYSTEM = "", _("As the system")
+        LIGHT = "light", _("Light")
+        DARK = "dark", _("Dark")
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        primary_key=True,
+        related_name="chat_preferences",
+    )
+    theme = models.CharField(max_length=5, choices=Theme, blank=True, default=Theme.SYSTEM)
+    language = models.CharField(
+        max_length=16, blank=True, default="", help_text=_("Empty: as the browser asks.")
+    )
+    enter_sends = models.BooleanField(default=True)
+    hide_receipts = models.BooleanField(default=False)
+    hide_typing = models.BooleanField(default=False)
+    hide_presence = models.BooleanField(default=False)
+
+    class Meta:
+        verbose_name_plural = _("preferences")
+
+    def __str__(self) -> str:
+        return str(self.user)
 
 
 class Access(models.Model):
