@@ -48,7 +48,7 @@ def pytest_report_header() -> str:
 
 # Files that take longest: begun last, each would be waited for alone when all others are done.
 LONGEST = [
-    *("test_page", "test_workers", "test_examples", "test_supervisor", "test_end_to_end"),
+    *("test_chat", "test_workers", "test_examples", "test_supervisor", "test_end_to_end"),
     *("test_server", "test_announcements", "test_switchboard", "test_api_end_to_end", "test_site"),
     *("test_api_schema", "test_shutdown", "test_state_machine", "test_consumers"),
 ]
@@ -309,7 +309,7 @@ def interruptible() -> Iterator[None]:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """A page that no browser has opened is not tested, and that must not go unnoticed."""
     skipped = terminalreporter.getreports("skipped")
-    if any("test_page.py" in report.nodeid for report in skipped):
+    if any("tests/pages/" in report.nodeid for report in skipped):
         terminalreporter.section("THE PAGE WAS NOT TESTED", sep="!", red=True, bold=True)
         terminalreporter.line("There is no Chromium here: no browser has opened the chat.")
         terminalreporter.line("On Debian and Ubuntu: apt install chromium", yellow=True)
