@@ -1,6 +1,7 @@
 // Every text that scripts put on the page, in one table, so that a translation is one more table; and times as a person reads them.
 
-const english = {
+/** What each text is called, and what it says in English. */
+export const english = {
   "connection.connecting": "Connecting…",
   "connection.waiting": { one: "The server cannot be reached. What you write is kept and will be sent. Next try in {count} second.", other: "The server cannot be reached. What you write is kept and will be sent. Next try in {count} seconds." },
   "connection.restarting": { one: "The server is restarting. Back in {count} second.", other: "The server is restarting. Back in {count} seconds." },
