@@ -197,3 +197,33 @@ test("being removed from a room is said, not being in one is not", async () => {
   assert.deepEqual(left, ["Kitchen"]);
   assert.equal(kitchen(), undefined);
 });
+
+test("nobody whom one has blocked is seen typing", async () => {
+  await server.send(room({ room: "d", kind: "direct", name: "", peer: "bob", blocked: true }));
+  await server.send({ type: "typing", room: "kitchen", user: "bob" }, { type: "typing", room: "kitchen", user: "charlie" });
+  assert.deepEqual(client.typists("kitchen"), ["charlie"]);
+});
+
+test("a new group is a room by the time that its maker goes there", async () => {
+  const making = client.create({ name: "Books", kind: "group", members: ["bob"], open: false });
+  await settled();
+  assert.deepEqual(server.got("create").map(({ name, members }) => [name, members]), [["Books", ["bob"]]]);
+  await server.answer("create", room({ room: "books", name: "Books", role: "owner", roles: { alice: "owner" } }));
+  assert.equal(await making, "books");
+  assert.equal(client.state.rooms.get("books").role, "owner");
+});
+
+test("members of a large room come by pages", async () => {
+  const page = client.members("kitchen", "bob");
+  await settled();
+  assert.equal(server.got("members")[0].after, "bob");
+  await server.answer("members", { type: "members", room: "kitchen", members: [{ user: "charlie", role: "member", online: true }], more: true });
+  assert.deepEqual(await page, { members: [{ user: "charlie", role: "member", online: true }], more: true });
+});
+
+test("a report names the message or the person", async () => {
+  client.report({ room: "kitchen", seq: 3 }, "Spam.");
+  client.report({ user: "bob" }, "Rude.");
+  await settled();
+  assert.deepEqual(server.got("report").map(({ room, seq, user, reason }) => [room, seq, user, reason]), [["kitchen", 3, undefined, "Spam."], [undefined, undefined, "bob", "Rude."]]);
+});

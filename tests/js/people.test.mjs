@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { membersOf, onlineIn } from "../../chat/static/chat/people.js";
+import { blockedPeople, membersOf, onlineIn } from "../../chat/static/chat/people.js";
 import { empty, reduce } from "../../chat/static/chat/reducer.js";
 import { room, welcome } from "./fakes.mjs";
 
@@ -52,6 +52,18 @@ test("what was known of people ends with the connection", () => {
 test("members are listed with who is online first", () => {
   const state = after(welcome({ rooms: [kitchen] }));
   assert.deepEqual(membersOf(state, state.rooms.get("kitchen")).map(({ user }) => user), ["alice", "charlie", "bob", "dora"]);
+});
+
+test("members have the roles that the room tells, and are members otherwise", () => {
+  const state = after(welcome({ rooms: [room({ receipts: all, roles: { bob: "owner" } })] }));
+  assert.deepEqual(membersOf(state, state.rooms.get("kitchen")).map(({ role }) => role), ["member", "owner", "member", "member"]);
+});
+
+test("whom one has blocked is told by the direct room, until it tells otherwise", () => {
+  const direct = { room: "d", kind: "direct", name: "", peer: "bob" };
+  const state = after(welcome({ rooms: [kitchen, room({ ...direct, blocked: true })] }));
+  assert.deepEqual([...blockedPeople(state)], ["bob"]);
+  assert.deepEqual([...blockedPeople(reduce(state, room(direct)))], []);
 });
 
 test("a username that means something to JavaScript is only a name", () => {

@@ -16,6 +16,21 @@ test("unread is the room's last place minus the place read", () => {
   assert.equal(unreadInAll(state), 6);
 });
 
+test("what was marked as unread is, and what is gone is not", () => {
+  const marked = { seq: 9, read_seq: 9, unread_from: 7 };
+  assert.equal(unread(kitchen(after(welcome({ rooms: [room(marked)] })))), 3);
+  assert.equal(unread(kitchen(after(welcome({ rooms: [room({ ...marked, unread_from: 1, first_seq: 5 })] })))), 5);
+  assert.equal(unread(kitchen(after(welcome({ rooms: [room({ ...marked, read_seq: 4 })] })))), 5);
+});
+
+test("what a room leaves out is as usual, whatever it was", () => {
+  const state = after(welcome({ rooms: [room({ archived: true, open: true, notify: "none", unread_from: 1, roles: { bob: "owner" }, seq: 1, read_seq: 1 })] }));
+  const { archived, open, notify, roles } = kitchen(state);
+  assert.deepEqual([archived, open, notify, roles.get("bob"), unread(kitchen(state))], [true, true, "none", "owner", 1]);
+  const usual = kitchen(reduce(state, room()));
+  assert.deepEqual([usual.archived, usual.open, usual.notify, usual.roles.size, unread(usual)], [false, false, "all", 0, 0]);
+});
+
 test("a message of somebody else is unread, one's own is read", () => {
   const state = after(welcome({ rooms: [room()] }), message(1), message(2));
   assert.equal(unread(kitchen(state)), 2);

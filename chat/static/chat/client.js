@@ -3,12 +3,14 @@
 import { Connection } from "./connection.js";
 import { Cursors } from "./cursors.js";
 import { Outbox, clientId } from "./outbox.js";
+import { blockedPeople } from "./people.js";
 import { empty, reduce } from "./reducer.js";
 import { Typing } from "./typing.js";
 
 // More missed than this in one room and its copy starts afresh from the newest: the older ones come by history when somebody looks.
 const RESUME_LIMIT = 200;
 const HISTORY_LIMIT = 50;
+const MEMBERS_LIMIT = 100;
 const PAUSE = 2_000;
 const ALONE_AFTER = 5_000;
 
@@ -94,6 +96,61 @@ export class Client {
     return room;
   }
 
+  /** Makes a group, or a feed, of these usernames, and resolves with its id. */
+  async create({ name, kind, members, open }) {
+    const { room } = await this.#connection.request({ type: "create", name, kind, members, open });
+    return room;
+  }
+
+  join(room) {
+    return this.#connection.request({ type: "join", room });
+  }
+
+  leave(room) {
+    return this.#connection.request({ type: "leave", room });
+  }
+
+  rename(room, name) {
+    return this.#connection.request({ type: "rename", room, name });
+  }
+
+  archive(room, archived) {
+    return this.#connection.request({ type: "archive", room, archived });
+  }
+
+  invite(room, users) {
+    return this.#connection.request({ type: "invite", room, users });
+  }
+
+  remove(room, user) {
+    return this.#connection.request({ type: "remove", room, user });
+  }
+
+  appoint(room, user, role) {
+    return this.#connection.request({ type: "appoint", room, user, role });
+  }
+
+  block(user, blocked) {
+    return this.#connection.request({ type: "block", user, blocked });
+  }
+
+  /** Tells those who run the site about a message, {room, seq}, or a person, {user}. */
+  report(subject, reason) {
+    return this.#connection.request({ type: "report", ...subject, reason });
+  }
+
+  /** A page of a room's members after that username: [{user, role, online}], and whether there are more. */
+  async members(room, after) {
+    const { members, more } = await this.#connection.request({ type: "members", room, after, limit: MEMBERS_LIMIT });
+    return { members, more };
+  }
+
+  /** Usernames, and open rooms that one is not in, in which these letters are found. */
+  async find(query) {
+    const { users, rooms } = await this.#connection.request({ type: "find", query });
+    return { users, rooms };
+  }
+
   /** Shows a room at a message, or at its newest for null; null as room shows none. */
   look(room, at = null) {
     this.#apply({ type: "look", room, at });
@@ -149,7 +206,7 @@ export class Client {
         this.#follow(frame);
         break;
       case "typing":
-        if (frame.user !== this.state.me) this.#typing.hear(frame.room, frame.user);
+        if (frame.user !== this.state.me && !blockedPeople(this.state).has(frame.user)) this.#typing.hear(frame.room, frame.user);
         break;
       default:
         this.#apply(frame, request);

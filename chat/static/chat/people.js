@@ -23,9 +23,18 @@ export function onlineIn(state, room) {
   return known.length === 0 ? undefined : known.filter((user) => state.people.get(user).online).length;
 }
 
-/** The members of a small room: who is online first, then by name. */
+/** The members of a small room, who is online first, then by name: [{user, role, presence}]. */
 export function membersOf(state, room) {
-  const members = [...room.receipts.keys()].map((user) => ({ user, presence: state.people.get(user) }));
+  return inOrder([...room.receipts.keys()].map((user) => ({ user, role: roleOf(room, user), presence: state.people.get(user) })));
+}
+
+/** Who is online first, then by name. */
+export function inOrder(members) {
   const absent = ({ presence }) => Number(!presence?.online);
   return members.sort((a, b) => absent(a) - absent(b) || a.user.localeCompare(b.user));
 }
+
+export const roleOf = (room, user) => room.roles.get(user) ?? "member";
+
+/** Whom this person has blocked, by username; only they themselves are told. */
+export const blockedPeople = (state) => new Set([...state.rooms.values()].filter(({ blocked }) => blocked).map(({ peer }) => peer));

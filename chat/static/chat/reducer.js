@@ -7,6 +7,9 @@ import { hear, introduce } from "./people.js";
 
 const KEPT_UNSHOWN = 200;
 
+// What a `room` frame leaves out is as it is with most rooms, whatever it was before.
+const USUAL = { slow_mode: 0, archived: false, open: false, notify: "all", unread_from: undefined, blocked: false };
+
 export const empty = (me) => ({ me, epoch: undefined, limits: {}, rooms: new Map(), people: new Map(), shown: null, outbox: [], posted: new Map() });
 
 /**
@@ -42,7 +45,10 @@ export function reduce(state, frame, request) {
   }
 }
 
-export const unread = (room) => Math.max(0, room.seq - room.read_seq);
+/** The last place that this person has read, or left unmarked when they marked what follows as unread. */
+export const readUpTo = ({ read_seq, unread_from = Infinity, first_seq }) => Math.max(Math.min(read_seq, unread_from - 1), first_seq - 1);
+
+export const unread = (room) => Math.max(0, room.seq - readUpTo(room));
 
 export const unreadInAll = (state) => [...state.rooms.values()].reduce((sum, room) => sum + unread(room), 0);
 
@@ -78,8 +84,9 @@ function meet(state, { online, last_seen, ...frame }) {
   const people = introduce(state.people, { online, last_seen, ...frame }, state.me);
   const room = {
     ...(known ?? { applied: frame.delivered_rev, messages: new Map(), window: null, rev: 0, seq: 0, read_seq: 0, receipts: new Map() }),
+    ...USUAL,
     ...frame,
-    slow_mode: frame.slow_mode ?? 0,
+    roles: new Map(Object.entries(frame.roles ?? {})),
     first_seq: Math.max(known?.first_seq ?? 1, frame.first_seq ?? 1),
     rev: Math.max(known?.rev ?? 0, frame.rev),
     seq: Math.max(known?.seq ?? 0, frame.seq),

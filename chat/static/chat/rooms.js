@@ -7,13 +7,20 @@ const KINDS = ["everyone", "group", "feed", "direct"];
 /** A direct room is called as its other member. */
 export const nameOf = (room) => room.name || room.peer || room.room;
 
+/** By kind, then by name; what is archived last. */
 export function inOrder(rooms) {
-  return [...rooms].sort((a, b) => KINDS.indexOf(a.kind) - KINDS.indexOf(b.kind) || nameOf(a).localeCompare(nameOf(b)));
+  const place = ({ archived, kind }) => (archived ? KINDS.length : KINDS.indexOf(kind));
+  return [...rooms].sort((a, b) => place(a) - place(b) || nameOf(a).localeCompare(nameOf(b)));
 }
+
+/** Those that stand in the list, in order: not a direct room in which nobody has said anything, unless one is `busy(room)` there. */
+export const listed = (rooms, busy = () => false) => inOrder(rooms).filter((room) => !isEmpty(room) || busy(room.room));
+
+const isEmpty = ({ kind, seq }) => kind === "direct" && seq === 0;
 
 /** The id of the room that stands `step` places after this one in the list, whose ends meet; undefined if there is none. */
 export function neighbour(rooms, current, step) {
-  const ids = inOrder(rooms).map(({ room }) => room);
+  const ids = listed(rooms, (id) => id === current).filter(({ room, archived }) => !archived || room === current).map(({ room }) => room);
   const place = ids.indexOf(current);
   if (place < 0) return step > 0 ? ids[0] : ids.at(-1);
   return ids[(place + step + ids.length) % ids.length];
@@ -23,7 +30,7 @@ export function neighbour(rooms, current, step) {
 export function find(rooms, query) {
   const wanted = folded(query.trim());
   const rank = (room) => (wanted ? match(folded(nameOf(room)), wanted) : Number(unread(room) === 0));
-  return inOrder(rooms)
+  return (wanted ? inOrder(rooms) : listed(rooms).filter(({ archived }) => !archived))
     .map((room) => ({ room, rank: rank(room) }))
     .filter(({ rank }) => rank < 3)
     .sort((a, b) => a.rank - b.rank)

@@ -1,0 +1,32 @@
+// What a person may do in a room, by their role in it. The server decides; this only spares them buttons that it would refuse.
+
+import { roleOf } from "./people.js";
+
+const MANAGERS = ["owner", "moderator"];
+
+/** Everything false where it may not be done; `write` tells whether the room as such lets one write. */
+export function rights(room) {
+  const shared = room.kind === "group" || room.kind === "feed";
+  const owns = shared && room.role === "owner";
+  const manages = shared && MANAGERS.includes(room.role);
+  return {
+    rename: manages,
+    invite: shared && !room.archived && (manages || room.open),
+    archive: owns,
+    leave: shared,
+    write: !room.archived && !room.blocked && (room.kind !== "feed" || MANAGERS.includes(room.role)),
+  };
+}
+
+/** What one may do to another member of a room: {appoint: the roles that they may be given, remove}. */
+export function rightsOver(room, user, role = roleOf(room, user)) {
+  const shared = room.kind === "group" || room.kind === "feed";
+  const owns = shared && room.role === "owner";
+  return {
+    appoint: owns ? ["owner", "moderator", "member"].filter((other) => other !== role) : [],
+    remove: owns || (shared && room.role === "moderator" && role !== "owner"),
+  };
+}
+
+/** The last owner cannot leave the role; who leaves the room hands it on. As far as a small room tells. */
+export const isLastOwner = (room) => room.role === "owner" && [...room.roles.values()].filter((role) => role === "owner").length <= 1;
