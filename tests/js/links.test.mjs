@@ -26,3 +26,32 @@ test("nothing else becomes a link", () => {
   }
   assert.deepEqual(hrefs("javascript:alert('https://example.org')"), ["https://example.org"]);
 });
+
+test("an address may lack its scheme", () => {
+  const text = "www.roost.example, Www.roost.example, example.org/menu?today#soup; (docs.example.com:8000/) and alice@example.org. 看example.cn/吧";
+  assert.deepEqual(hrefs(text), [
+    "https://www.roost.example",
+    "https://Www.roost.example",
+    "https://example.org/menu?today#soup",
+    "https://docs.example.com:8000/",
+    "mailto:alice@example.org",
+    "https://example.cn/吧",
+  ]);
+  assert.equal(parts(text).map((part) => part.text).join(""), text);
+});
+
+test("what merely has a dot in it is no address", () => {
+  const words = "e.g. i.e. file.py README.md node.js main.rs run.sh ASP.NET Socket.IO done.it 3.14 1.com.2 v1.2.3 a.b.c ...com .org @example.org app.org.py example.orgy www. www.x ~example.org/x C:\\x.com";
+  for (const word of words.split(" ")) assert.deepEqual(hrefs(word), [], word);
+});
+
+test("an address keeps the scheme that it has, and no other is made of it", () => {
+  assert.deepEqual(hrefs("HTTPS://example.org/ ftp://example.org/x javascript:example.org/x //example.org"), ["HTTPS://example.org/"]);
+});
+
+test("a long text that begins like addresses is looked through in no time", () => {
+  for (const beginning of ["a", "a.", "a-", "www.", "a@", "a.a-", "a.com.", "a.com/"]) {
+    const text = beginning.repeat(1000);
+    assert.equal(parts(text).map((part) => part.text).join(""), text);
+  }
+});
