@@ -29,12 +29,11 @@ class CloseCode(IntEnum):
 
     def bye(self, retry_after_ms: int | None = None) -> frames.Bye:
         """The frame that precedes the close."""
-        returns = self < 4500
         return frames.Bye(
             code=self,
             reason=self.reason,
-            reconnect=returns,
-            retry_after_ms=retry_after_ms if returns else None,
+            reconnect=self < 4500,
+            retry_after_ms=retry_after_ms,
         )
 
 

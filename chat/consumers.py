@@ -98,7 +98,7 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # untyped
         identity, standing = await self.worker.admit(credentials)
         self._insist_on_leisure(Visitor(str(identity.user.pk), None))
         if standing.banned:
-            raise Banned
+            raise Banned(retry_after_ms=standing.banned_for_ms)
         pings = "websocket.ping" in self.scope.get("extensions", {})
         socket = self.dialect(self.send, identity, endpoint, self.worker, pings=pings)
         self.worker.insist_on_room(socket)

@@ -9,7 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from sys import intern
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Count, F, Q
+from django.db.models import Count, F
 from django.db.models.functions import Now
 
 from . import conf
@@ -90,10 +90,18 @@ class Standing:
     """All that a user may see, and the version of it."""
 
     version: int
-    banned: bool
+    banned_for: timedelta | None  # from now on
     closed_below: int  # connections that were admitted with a lower version are to be closed,
     close_code: int | None  # with this
     seats: dict[str, Seat]  # by room id
+
+    @property
+    def banned(self) -> bool:
+        return self.banned_for is not None
+
+    @property
+    def banned_for_ms(self) -> int | None:
+        return int(self.banned_for.total_seconds() * 1_000) + 1 if self.banned_for else None
 
 
 def username(user: AbstractBaseUser) -> str:
@@ -137,12 +145,12 @@ def standings(
     The version is read first: if something changes meanwhile, it will be found too low and the
     rooms are read once more.
     """
-    banned_now = Q(banned_until__gt=Now())  # by the one clock that all workers share
-    access = Access.objects.filter(pk__in=user_ids).annotate(banned=banned_now)
-    read = access.values_list("pk", "version", "banned", "closed_below", "close_code")
+    banned_for = F("banned_until") - Now()  # by the one clock that all workers share
+    access = Access.objects.filter(pk__in=user_ids)
+    read = access.values_list("pk", "version", banned_for, "closed_below", "close_code")
     standings = {
-        user_id: Standing(version, bool(banned), closed_below, close_code, {})
-        for user_id, version, banned, closed_below, close_code in read
+        user_id: Standing(version, _ahead(banned_for), closed_below, close_code, {})
+        for user_id, version, banned_for, closed_below, close_code in read
     }
     mine = Membership.objects.filter(user_id__in=list(standings)).order_by("room_id")
     if room_ids is not None:
@@ -173,6 +181,10 @@ def standings(
                 time.monotonic() + muted_for.total_seconds() if muted_for else 0,
             )
     return standings
+
+
+def _ahead(time_left: timedelta | None) -> timedelta | None:
+    return time_left if time_left is not None and time_left > timedelta() else None
 
 
 @lru_cache(maxsize=10_000)

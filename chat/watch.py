@@ -166,9 +166,11 @@ class Watch:
             if standing is None or identity is None or identity.user.pk != here.pk:
                 self._switchboard.dismiss(socket, CloseCode.LOGGED_OUT)
             elif standing.banned:
-                self._switchboard.dismiss(socket, CloseCode.BANNED)
+                end = standing.banned_for_ms
+                self._switchboard.dismiss(socket, CloseCode.BANNED, retry_after_ms=end)
             elif code := _asked_to_close(socket, standing, closing):
-                self._switchboard.dismiss(socket, code, retry_after_ms=1_000)
+                back = 1_000 if code.bye().reconnect else None
+                self._switchboard.dismiss(socket, code, retry_after_ms=back)
             else:
                 socket.identity = identity
                 self._switchboard.reseat(socket, standing)

@@ -163,6 +163,7 @@ async def test_who_is_banned_is_told_so_and_sent_away(impatient, application, to
         await meanwhile(control.ban, bob, timezone.now() + timedelta(hours=1))
         bye = await page.says_goodbye()
     assert (bye["code"], bye["reconnect"]) == (4503, False)
+    assert 3_500_000 < bye["retry_after_ms"] <= 3_600_001  # an hour
 
 
 async def test_after_the_log_out_nothing_more_arrives(application, tokens, bob):

@@ -354,6 +354,7 @@ async def test_who_is_banned_stays_outside(application, tokens, alice):
     headers = {"authorization": f"Bearer {tokens['alice']}"}
     error, bye, code = await turned_away(application, headers=headers)
     assert (error["code"], bye["reconnect"], code) == ("forbidden", False, 4503)
+    assert 3_500_000 < bye["retry_after_ms"] <= 3_600_001  # an hour
 
 
 async def test_a_ban_that_is_over_keeps_nobody_outside(application, tokens, alice):
