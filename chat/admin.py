@@ -18,7 +18,7 @@ from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from . import conf, control, leases, messaging, rooms
+from . import access, conf, control, leases, messaging, rooms
 from .models import Access, Connection, Epoch, Lease, Membership, Message, Room, Token
 
 USERNAME = get_user_model().USERNAME_FIELD
@@ -119,7 +119,7 @@ class RoomAdmin(admin.ModelAdmin):
             obj.save(force_insert=True)
         elif form.changed_data:
             obj.save(update_fields=form.changed_data)
-            rooms.raise_access(obj.memberships.values_list("user", flat=True))
+            access.raise_for(obj.memberships.values_list("user", flat=True))
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         formset.save(commit=False)
@@ -173,7 +173,7 @@ def _take_seat(membership: Membership) -> None:
 
 def _save_seat(membership: Membership, changed: Sequence[str]) -> None:
     membership.save(update_fields=changed)
-    rooms.raise_access([membership.user_id])
+    access.raise_for([membership.user_id])
 
 
 @admin.register(Message)

@@ -34,6 +34,7 @@ from ninja.parser import Parser
 from pydantic import AfterValidator, BaseModel, Field, create_model
 
 from . import (
+    access,
     allowances,
     authentication,
     conf,
@@ -45,7 +46,9 @@ from . import (
     rooms,
     serializers,
     throttle,
+    users,
 )
+from .access import Seat
 from .callers import Bearer, Request, Session, refuse_banned
 from .errors import (
     BadFrame,
@@ -65,7 +68,7 @@ from .errors import (
     UnsupportedType,
 )
 from .refusals import refusals, refuse
-from .rooms import Seat, display_name, username
+from .users import display_name, username
 
 INVITED = 100  # members that a room may be created with
 
@@ -282,7 +285,7 @@ def list_rooms(request: Request) -> HttpResponse:
     """The rooms that you are in, each as in the WebSocket's `room`: `seq − read_seq` are unread."""
     user = request.auth.user
     rooms.enrol(user)  # nobody may have seen this user before
-    return _json(_rooms(list(rooms.standing(user.pk).seats.values())))
+    return _json(_rooms(list(access.standing(user.pk).seats.values())))
 
 
 @api.post(
@@ -299,9 +302,9 @@ def create_room(request: Request, new: NewRoom) -> HttpResponse:
     """
     user = request.auth.user
     _check_rate(request)
-    members = [rooms.user_named(name) for name in dict.fromkeys(new.members)]
+    members = [users.named(name) for name in dict.fromkeys(new.members)]
     room = rooms.create(user, new.name, kind=new.kind, members=members)
-    return _json(_rooms([rooms.seat(user.pk, room.pk)])[0], 201)
+    return _json(_rooms([access.seat(user.pk, room.pk)])[0], 201)
 
 
 @api.post(
@@ -315,8 +318,8 @@ def open_direct(request: Request, peer: Peer) -> HttpResponse:
     """The direct room with somebody; there is only one, however often you ask."""
     user = request.auth.user
     _check_rate(request)
-    room = rooms.open_direct(user, rooms.user_named(peer.to))
-    return _json(_rooms([rooms.seat(user.pk, room.pk)])[0])
+    room = rooms.open_direct(user, users.named(peer.to))
+    return _json(_rooms([access.seat(user.pk, room.pk)])[0])
 
 
 def _rooms(seats: Sequence[Seat]) -> list[frames.Room]:

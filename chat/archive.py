@@ -13,7 +13,7 @@ from django.db.models import F, Q, QuerySet
 from . import conf
 from .errors import NotFound
 from .models import Message, Room
-from .rooms import UserKey
+from .users import UserKey
 
 NEVER = 2**63 - 1  # the cursor of a copy that is not of this database, and to be thrown away
 

@@ -27,7 +27,7 @@ from django.utils.crypto import constant_time_compare
 
 from . import conf
 from .models import Token
-from .rooms import UserKey
+from .users import UserKey
 
 TOKEN_LIFE = timedelta(days=30)
 TICKET_LIFE = timedelta(seconds=30)

@@ -16,10 +16,10 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
+from .access import raise_for
 from .close_codes import CloseCode
 from .models import Access, Connection, Epoch, Token
 from .pulse import life
-from .rooms import raise_access
 
 
 def disconnect(keys: Collection[str], code: CloseCode = CloseCode.DISCONNECTED) -> int:
@@ -28,7 +28,7 @@ def disconnect(keys: Collection[str], code: CloseCode = CloseCode.DISCONNECTED) 
         found = Connection.objects.filter(pk__in=keys).order_by("pk")
         users = list(found.select_for_update(no_key=True).values_list("user", flat=True))
         found.update(close_code=code)
-        raise_access(users)  # so that their workers look
+        raise_for(users)  # so that their workers look
     return len(users)
 
 

@@ -11,10 +11,10 @@ from operator import attrgetter
 from typing import NamedTuple, Self
 
 from . import messaging, serializers
+from .access import Seat
 from .errors import ChatError, NotFound
 from .journal import Journal
 from .models import Membership
-from .rooms import Seat
 from .sockets import Socket
 from .switchboard import Switchboard
 from .tasks import Tasks

@@ -8,7 +8,8 @@ from typing import Any
 from django.utils import timezone
 from msgspec import Raw
 
-from . import allowances, conf, frames, metrics, rooms, serializers
+from . import allowances, conf, frames, metrics, serializers, users
+from .access import Seat
 from .announcements import Batch
 from .archive import NEVER, Cursor, Page
 from .authentication import Identity
@@ -16,7 +17,6 @@ from .close_codes import CloseCode
 from .errors import BadFrame, ChatError, NotFound, RateLimited
 from .limits import Strikes
 from .messaging import Draft, Posted
-from .rooms import Seat
 from .sockets import ASGISend, Endpoint, Socket
 from .worker import Worker
 
@@ -213,7 +213,7 @@ class FrameSocket(Socket):
         fitting = serializers.fitting(lines)
         self.tell(
             frames.Welcome(
-                user=frames.User(self.username, rooms.display_name(user)),
+                user=frames.User(self.username, users.display_name(user)),
                 time=frames.timestamp(timezone.now()),
                 epoch=epoch,
                 heartbeat=conf.heartbeat(),

@@ -20,7 +20,7 @@ from . import rows
 from .addresses import household
 from .close_codes import CloseCode
 from .models import Connection, LastSeen, Lease
-from .rooms import UserKey
+from .users import UserKey
 
 LIFE = timedelta(seconds=15)  # of a lease that nobody renews
 MOVE = timedelta(seconds=5)  # that people take to come from a worker that ends to another one

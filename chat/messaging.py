@@ -17,6 +17,7 @@ from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import F
 
 from . import conf, rows
+from .access import MANAGERS
 from .archive import stored_messages
 from .errors import (
     Banned,
@@ -32,7 +33,7 @@ from .errors import (
     Unavailable,
 )
 from .models import Membership, Message, Room
-from .rooms import MANAGERS, UserKey, username
+from .users import UserKey, username
 
 # All that a message is stored with at first, but for its own key.
 BORN_WITH = [field.attname for field in Message._meta.concrete_fields if not field.primary_key]

@@ -16,14 +16,15 @@ from operator import attrgetter
 from typing import NamedTuple, Self
 
 from . import conf, frames, leases, serializers
+from .access import Fellow, Seat
 from .close_codes import CloseCode
 from .errors import ChatError
 from .journal import Journal
 from .leases import Crowd, Link
-from .rooms import Fellow, Seat, UserKey
 from .sockets import Socket
 from .switchboard import Switchboard
 from .tasks import Tasks
+from .users import UserKey
 
 logger = logging.getLogger(__name__)
 

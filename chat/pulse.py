@@ -9,7 +9,7 @@ from django.contrib.sessions.models import Session
 from django.db.models.functions import Now
 
 from .models import Access, Epoch, Room, Token
-from .rooms import UserKey
+from .users import UserKey
 
 
 class Life(NamedTuple):

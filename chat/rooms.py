@@ -5,234 +5,21 @@ worker compares it each second, so nobody who calls these functions has to tell 
 Locks are taken in this order: rooms, memberships, access; each in the order of its keys.
 """
 
-import time
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import lru_cache
-from sys import intern
-from typing import Any, NamedTuple
 
-from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Count, F
+from django.db.models import F
 from django.db.models.functions import Now
 
-from . import conf
-from .errors import BadFrame, Forbidden, Muted, NotFound, UnknownUser
+from . import access, conf
+from .access import MANAGERS
+from .errors import BadFrame, Forbidden, Muted, NotFound
 from .models import Access, Membership, Room
+from .users import UserKey
 
 EVERYONE = "Lobby"  # the name that the room of everybody is born with
-MANAGERS = (Membership.Role.OWNER, Membership.Role.MODERATOR)
-
-UserKey = Any  # the primary key of whatever AUTH_USER_MODEL is
-
-
-class Fellow(NamedTuple):
-    """Somebody in a room, as the others in it see them."""
-
-    user_id: UserKey
-    username: str
-    delivered_rev: int
-    read_seq: int
-    last_seen: datetime | None  # if they are not online
-
-
-class Place(NamedTuple):
-    """A room, as it was when it was read."""
-
-    pk: str
-    kind: str
-    name: str
-    seq: int
-    rev: int
-    first_seq: int
-    slow_mode: int  # seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Seat:
-    """A user's membership as that user sees it. A worker has many: no models here."""
-
-    key: int  # of the membership
-    room: Place
-    role: str
-    delivered_rev: int
-    read_seq: int
-    members: int
-    fellows: tuple[Fellow, ...]  # of a small room all, with oneself; of a large one nobody
-    peer: str | None  # username of the other one in a direct room, or one's own
-    muted_until: float  # by this process's monotonic clock
-
-    @property
-    def is_small(self) -> bool:
-        """Whether its members see each other: receipts, presence, who is typing."""
-        return self.members <= conf.SMALL_ROOM
-
-    @property
-    def may_write(self) -> bool:
-        """As far as the role goes."""
-        return self.room.kind != Room.Kind.FEED or self.role in MANAGERS
-
-    @property
-    def look(self) -> tuple[object, ...]:
-        """What a client is told anew when it changes; cursors have frames of their own."""
-        who = tuple(fellow.username for fellow in self.fellows)
-        room = self.room
-        return (room.name, room.first_seq, room.slow_mode, self.role, self.members, who)
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """All that a user may see, and the version of it."""
-
-    version: int
-    banned_for: timedelta | None  # from now on
-    closed_below: int  # connections that were admitted with a lower version are to be closed,
-    close_code: int | None  # with this
-    seats: dict[str, Seat]  # by room id
-
-    @property
-    def banned(self) -> bool:
-        return self.banned_for is not None
-
-    @property
-    def banned_for_ms(self) -> int | None:
-        return int(self.banned_for.total_seconds() * 1_000) + 1 if self.banned_for else None
-
-
-def username(user: AbstractBaseUser) -> str:
-    return str(user.get_username())
-
-
-def display_name(user: AbstractBaseUser) -> str:
-    """The full name where the user model knows one."""
-    full_name = getattr(user, "get_full_name", None)
-    return (full_name() if full_name else "") or username(user)
-
-
-def user_named(name: str) -> AbstractBaseUser:
-    """The active user of this name, or UnknownUser."""
-    model = get_user_model()
-    try:
-        user = model._default_manager.get_by_natural_key(name)
-    except model.DoesNotExist:
-        raise UnknownUser from None
-    if not user.is_active:
-        raise UnknownUser
-    return user
-
-
-# What a user may see
-
-
-def standing(user_id: UserKey, room_ids: Collection[str] | None = None) -> Standing:
-    """What this user may see now, or only these of their rooms. UnknownUser if they are gone."""
-    try:
-        return standings([user_id], room_ids)[user_id]
-    except KeyError:
-        raise UnknownUser from None
-
-
-def standings(
-    user_ids: Collection[UserKey], room_ids: Collection[str] | None = None
-) -> dict[UserKey, Standing]:
-    """What each of these users may see now; those who are gone are missing.
-
-    The version is read first: if something changes meanwhile, it will be found too low and the
-    rooms are read once more.
-    """
-    banned_for = F("banned_until") - Now()  # by the one clock that all workers share
-    access = Access.objects.filter(pk__in=user_ids)
-    read = access.values_list("pk", "version", banned_for, "closed_below", "close_code")
-    standings = {
-        user_id: Standing(version, _ahead(banned_for), closed_below, close_code, {})
-        for user_id, version, banned_for, closed_below, close_code in read
-    }
-    mine = Membership.objects.filter(user_id__in=list(standings)).order_by("room_id")
-    if room_ids is not None:
-        mine = mine.filter(room_id__in=room_ids)
-    muted_for = F("muted_until") - Now()
-    rows = list(
-        mine.values_list(
-            *("user_id", "pk", "role", "delivered_rev", "read_seq", muted_for),
-            *("room_id", "room__kind", "room__name", "room__seq", "room__rev", "room__first_seq"),
-            "room__slow_mode",
-        )
-    )
-    members = _count_members({row[6] for row in rows})
-    fellows = _fellows([room_id for room_id, n in members.items() if n <= conf.SMALL_ROOM])
-    for user_id, key, role, delivered_rev, read_seq, muted_for, *room in rows:
-        place = _place(*room)
-        if place.pk in members:  # otherwise everybody has left it meanwhile
-            here = fellows.get(place.pk, ())
-            standings[user_id].seats[place.pk] = Seat(
-                key,
-                place,
-                intern(role),
-                delivered_rev,
-                read_seq,
-                members[place.pk],
-                here,
-                _peer(place, user_id, here),
-                time.monotonic() + muted_for.total_seconds() if muted_for else 0,
-            )
-    return standings
-
-
-def _ahead(time_left: timedelta | None) -> timedelta | None:
-    return time_left if time_left is not None and time_left > timedelta() else None
-
-
-@lru_cache(maxsize=10_000)
-def _place(*row: Any) -> Place:
-    """The same for everybody who sees the room like this."""
-    return Place(*row)
-
-
-def _peer(place: Place, user_id: UserKey, fellows: Sequence[Fellow]) -> str | None:
-    if place.kind != Room.Kind.DIRECT:
-        return None
-    others_first = sorted(fellows, key=lambda fellow: fellow.user_id == user_id)
-    return next((fellow.username for fellow in others_first), None)
-
-
-def seat(user_id: UserKey, room_id: str) -> Seat:
-    """The user's seat in one room, or NotFound."""
-    found = standing(user_id, [room_id]).seats.get(room_id)
-    if found is None:
-        raise NotFound
-    return found
-
-
-def _count_members(room_ids: Collection[str]) -> dict[str, int]:
-    counted = Membership.objects.filter(room_id__in=room_ids).values("room_id")
-    return dict(counted.annotate(n=Count("pk")).order_by().values_list("room_id", "n"))
-
-
-def _fellows(room_ids: Collection[str]) -> dict[str, tuple[Fellow, ...]]:
-    name = F(f"user__{get_user_model().USERNAME_FIELD}")
-    rows = (
-        Membership.objects.filter(room_id__in=room_ids)
-        .order_by("pk")
-        .values_list(
-            *("room_id", "user_id", name, "delivered_rev", "read_seq", "user__chat_last_seen__at")
-        )
-    )
-    fellows: dict[str, list[Fellow]] = defaultdict(list)
-    for room_id, *fellow in rows:
-        fellows[room_id].append(Fellow(*fellow))
-    return {room_id: tuple(here) for room_id, here in fellows.items()}
-
-
-def raise_access(user_ids: Iterable[UserKey]) -> None:
-    """Make every worker look again at what these users may see. Call it inside a transaction."""
-    affected = Access.objects.filter(pk__in=list(user_ids))
-    list(affected.select_for_update(no_key=True).order_by("pk").values_list("pk"))  # ordered locks
-    affected.update(version=F("version") + 1)
 
 
 # Everybody
@@ -267,7 +54,7 @@ def user_saved(
         return
     with transaction.atomic():
         enrol(instance)
-        raise_access([instance.pk])
+        access.raise_for([instance.pk])
 
 
 # Rooms
@@ -465,4 +252,4 @@ def _raise_access_in(
     """
     most = conf.SMALL_ROOM + len(came)
     seeing = list(room.memberships.values_list("user_id", flat=True)[: most + 1])
-    raise_access({*came, *went, *(seeing if len(seeing) <= most else ())})
+    access.raise_for({*came, *went, *(seeing if len(seeing) <= most else ())})

@@ -6,9 +6,10 @@ from datetime import datetime
 import msgspec
 
 from . import archive, conf, frames
+from .access import Seat
 from .archive import History, Page
 from .models import Membership, Message
-from .rooms import Seat, UserKey
+from .users import UserKey
 
 ENVELOPE_BYTES = 2048  # of a frame around its messages or rooms
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from structlog.contextvars import bind_contextvars
 
 from . import conf, frames
+from .access import Seat
 from .addresses import household
 from .allowances import Visitor
 from .announcements import Batch
@@ -25,7 +26,7 @@ from .authentication import Identity
 from .close_codes import CloseCode
 from .errors import ChatError
 from .models import Connection, opaque_id
-from .rooms import Seat, UserKey, username
+from .users import UserKey, username
 
 logger = logging.getLogger(__name__)
 

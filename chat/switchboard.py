@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import ParamSpec, Self, TypeVar
 
 from . import archive, frames, metrics, serializers
+from .access import Seat, Standing
 from .addresses import household
 from .announcements import Announcement, Announcer, Batch, Relay
 from .archive import NEVER, Cursor, Page
@@ -26,9 +27,9 @@ from .errors import ChatError, Forbidden, Muted, NotFound, Unavailable
 from .models import Message
 from .questions import Questions
 from .room_here import UNKNOWN, RoomHere
-from .rooms import Seat, Standing, UserKey
 from .sockets import Socket
 from .tasks import Tasks
+from .users import UserKey
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,8 @@ import logging
 import re
 from uuid import uuid4
 
-from . import conf, frames, metrics, rooms
+from . import conf, frames, metrics, users
+from .access import Seat
 from .announcements import Batch
 from .archive import Page
 from .authentication import Identity
@@ -27,7 +28,6 @@ from .errors import (
 from .limits import Strikes
 from .messaging import Draft, Posted
 from .models import Room
-from .rooms import Seat
 from .sockets import ASGISend, Endpoint, Socket
 from .worker import Worker
 
@@ -211,7 +211,7 @@ class TextSocket(Socket):
 
 def _is_user(name: str) -> bool:
     try:
-        rooms.user_named(name)
+        users.named(name)
     except UnknownUser:
         return False
     return True

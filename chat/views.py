@@ -26,7 +26,7 @@ from django.views.generic import FormView
 
 from . import allowances, conf, limits, throttle
 from .models import Membership
-from .rooms import display_name, username
+from .users import display_name, username
 
 
 @never_cache

@@ -11,16 +11,17 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Self
 
-from . import conf, frames, leases, rooms
+from . import access, conf, frames, leases
+from .access import Standing
 from .authentication import Identity, identities
 from .close_codes import CloseCode
 from .database import DatabaseThreads
 from .errors import ChatError, UnknownUser
 from .pulse import Life, life, pulse
-from .rooms import Standing, UserKey
 from .sockets import Socket
 from .switchboard import Switchboard
 from .tasks import Tasks
+from .users import UserKey
 
 logger = logging.getLogger(__name__)
 
@@ -188,7 +189,7 @@ class Watch:
                 some = sockets[start : start + SEATS_AT_ONCE]
                 users = {socket.identity.user.pk for socket in some}
                 try:
-                    standings = await self._threads.query(rooms.standings, users, [room_id])
+                    standings = await self._threads.query(access.standings, users, [room_id])
                 except ChatError:
                     return  # the next check finds them again
                 for socket in some:
@@ -230,7 +231,7 @@ def _look_up(
     user_id: UserKey, credentials: Collection[str], keys: Collection[str]
 ) -> tuple[Standing | None, dict[str, Identity], dict[str, int]]:
     try:
-        standing = rooms.standing(user_id)
+        standing = access.standing(user_id)
     except UnknownUser:
         return None, {}, {}
     return standing, identities(credentials), leases.closing(keys)

@@ -22,7 +22,8 @@ from typing import Any, Self
 from django.contrib.auth.base_user import AbstractBaseUser
 from structlog.contextvars import bind_contextvars, bound_contextvars
 
-from . import allowances, authentication, conf, messaging, rooms
+from . import access, allowances, authentication, conf, messaging, rooms, users
+from .access import Seat, Standing
 from .addresses import household
 from .allowances import Visitor
 from .announcements import Announcement, Announcer
@@ -45,7 +46,6 @@ from .messaging import Draft, Posted
 from .models import Room, opaque_id
 from .presence import Presence
 from .questions import Questions
-from .rooms import Seat, Standing
 from .sockets import Socket
 from .switchboard import Switchboard
 from .tasks import Tasks
@@ -260,7 +260,7 @@ def _look_up(claims: Collection[Claim]) -> dict[Claim, Admission]:
     Who they are is read last: a password that had changed before the version of what they may see
     was read would never be noticed.
     """
-    standings = rooms.standings({claim.user_id for claim in claims})
+    standings = access.standings({claim.user_id for claim in claims})
     identities = authentication.identities({claim.credential for claim in claims})
     return {
         claim: (identity, _if_enrolled(standings.get(claim.user_id)))
@@ -275,16 +275,16 @@ def _if_enrolled(standing: Standing | None) -> Standing | None:
 
 
 def _open_direct(user: AbstractBaseUser, name: str) -> Seat:
-    return rooms.seat(user.pk, rooms.open_direct(user, rooms.user_named(name)).pk)
+    return access.seat(user.pk, rooms.open_direct(user, users.named(name)).pk)
 
 
 def _join(user: AbstractBaseUser, room_id: str) -> Seat:
     rooms.join(user, room_id)
-    return rooms.seat(user.pk, room_id)
+    return access.seat(user.pk, room_id)
 
 
 def _leave(user: AbstractBaseUser, room_id: str) -> Seat:
-    seat = rooms.seat(user.pk, room_id)
+    seat = access.seat(user.pk, room_id)
     rooms.leave(user, room_id)
     return seat
 

@@ -12,7 +12,7 @@ from django.db import connection, connections
 from django.db.backends.utils import CursorWrapper
 from django.test.utils import CaptureQueriesContext
 
-from chat import archive, conf, messaging, rooms
+from chat import archive, conf, messaging, users
 from chat.archive import Cursor, Page
 from chat.errors import ChatError
 from chat.messaging import Draft, Posted
@@ -112,7 +112,7 @@ class Reader:
 
 def crowd(room: Room, size: int) -> None:
     """Fill a room with this many strangers."""
-    model = type(rooms.user_named("alice"))
+    model = type(users.named("alice"))
     people = model.objects.bulk_create(model(username=f"guest{n}") for n in range(size))
     Membership.objects.bulk_create(Membership(room=room, user=person) for person in people)
 

@@ -16,7 +16,7 @@ from django.test import Client as HttpClient
 from django.utils import timezone
 
 import chat.worker
-from chat import control, rooms, watch
+from chat import access, control, rooms, watch
 from chat.authentication import Credentials, claims, holder, issue_ticket
 from chat.errors import Unavailable
 from chat.models import Room, Token
@@ -323,7 +323,7 @@ async def test_who_is_removed_in_the_middle_of_a_replay_still_gets_the_other_roo
 async def test_who_connects_while_access_changes_does_not_keep_what_they_had(
     impatient, worker, application, tokens, alice, bob, kitchen
 ):
-    before = await meanwhile(rooms.standing, bob.pk)
+    before = await meanwhile(access.standing, bob.pk)
     async with browser(application, tokens["bob"]):
         with slow_look_ups() as go_on:
             await meanwhile(rooms.remove, alice, kitchen.pk, bob)
@@ -395,7 +395,7 @@ def slow_look_ups() -> Iterator[threading.Event]:
         yield go_on
 
 
-def looked_up_before(worker: Any, standing: rooms.Standing) -> Any:
+def looked_up_before(worker: Any, standing: access.Standing) -> Any:
     """Whoever connects was looked up a moment ago."""
     admit = worker.admit
 

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django.asserts import assertContains, assertNotContains
 
-from chat import control, leases, messaging, rooms
+from chat import access, control, leases, messaging, rooms
 from chat.admin import MembershipAdmin, RoomAdmin
 from chat.models import Access, Connection, Epoch, Lease, Membership, Message, Room, Token
 from tests.conftest import token
@@ -151,7 +151,7 @@ def test_a_new_name_is_news_for_all_members(panel, alice, bob, charlie, kitchen)
 def test_a_room_is_slowed_down_for_all_who_are_in_it(panel, bob, charlie, kitchen):
     [bobs, charlies] = versions(bob, charlie)
     assert save(panel, kitchen, name="Kitchen", slow_mode=30, **seats())
-    assert rooms.seat(bob.pk, kitchen.pk).room.slow_mode == 30
+    assert access.seat(bob.pk, kitchen.pk).room.slow_mode == 30
     assert versions(bob, charlie) == [bobs + 1, charlies]
 
 
@@ -349,16 +349,15 @@ def test_a_ban_is_noticed(panel, alice):
     [before] = versions(alice)
     until = timezone.now() + timedelta(days=1)
     day, hour = f"{until:%Y-%m-%d}", f"{until:%H:%M:%S}"
-    access = alice.chat_access
-    assert save(panel, access, banned_until_0=day, banned_until_1=hour)
-    assert rooms.standing(alice.pk).banned
+    assert save(panel, alice.chat_access, banned_until_0=day, banned_until_1=hour)
+    assert access.standing(alice.pk).banned
     assert versions(alice) == [before + 1]
 
 
 def test_a_ban_can_be_lifted(panel, alice):
     control.ban(alice, timezone.now() + timedelta(days=1))
     assert save(panel, alice.chat_access, banned_until_0="", banned_until_1="")
-    assert not rooms.standing(alice.pk).banned
+    assert not access.standing(alice.pk).banned
 
 
 def test_a_token_can_be_ended_but_not_read(panel, alice):

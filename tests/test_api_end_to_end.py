@@ -128,9 +128,9 @@ async def test_a_room_made_over_http_appears_with_what_is_said_there(server):
 async def test_bob_sees_what_a_command_posts(server, server_env):
     code = """
 from uuid import uuid4
-from chat import messaging, rooms
+from chat import messaging, rooms, users
 from chat.models import Room
-alice = rooms.user_named("alice")
+alice = users.named("alice")
 kitchen = Room.objects.get(name="Kitchen").pk
 messaging.post([messaging.Draft(alice, kitchen, uuid4(), "By a command")])
 messaging.edit(alice, kitchen, 1, "Edited by a command")

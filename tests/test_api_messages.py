@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
-from chat import conf, frames, messaging, rooms
+from chat import conf, frames, messaging, rooms, users
 from chat.models import Membership, Message, Room
 from tests.callers import Caller, messages, refusal
 from tests.conftest import token
@@ -193,7 +193,7 @@ def test_a_page_takes_as_many_queries_in_a_full_room(as_bob, alice, kitchen):
 
 
 def test_what_alice_says_is_stored_and_answered_by_its_numbers(as_alice, kitchen):
-    say(rooms.user_named("bob"), kitchen, "First")
+    say(users.named("bob"), kitchen, "First")
     id = uuid4()
     response = as_alice.say(kitchen, "Hello", id)
     assert response.status_code == 201
@@ -332,7 +332,7 @@ def test_who_is_muted_is_told_for_how_long(as_bob, bob, kitchen):
 
 def test_an_address_may_hold_any_room_id(as_alice, lobby):
     Room.objects.create(id="-_AZaz09-_AZaz09", kind="group", name="Odd")
-    rooms.place(rooms.user_named("alice"), "-_AZaz09-_AZaz09")
+    rooms.place(users.named("alice"), "-_AZaz09-_AZaz09")
     assert as_alice.say("-_AZaz09-_AZaz09", "Hello").status_code == 201
 
 

@@ -10,7 +10,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
-from chat import control, messaging, rooms
+from chat import access, control, messaging
 from chat.authentication import by_bearer, by_ticket, identify, issue_ticket, issue_token
 from chat.errors import Banned, Muted
 from chat.models import Membership, Token
@@ -130,11 +130,11 @@ def test_the_check_agrees_with_the_door(alice, session, by):
 def test_a_ban_is_over_for_all_at_the_same_moment(alice, kitchen, by):
     with wrong_clock(by):
         control.ban(alice, really_now() + MINUTE)
-        assert rooms.standing(alice.pk).banned
+        assert access.standing(alice.pk).banned
         [refused] = messaging.post([draft(alice, kitchen)])
         assert isinstance(refused, Banned)
         control.ban(alice, really_now() - MINUTE)
-        assert not rooms.standing(alice.pk).banned
+        assert not access.standing(alice.pk).banned
         assert say(alice, kitchen, "I am back")
 
 

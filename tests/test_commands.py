@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth import authenticate, get_user_model
 from django.core.management import CommandError, call_command
 
-from chat import messaging, rooms
+from chat import access, messaging, rooms
 from chat.models import Membership, Message, Room
 from tests.failures import epoch
 
@@ -45,7 +45,7 @@ def test_demo_rooms_are_the_lobby_the_kitchen_and_a_direct_talk(demo):
 
 
 def seats(name):
-    return rooms.standing(person(name).pk).seats.values()
+    return access.standing(person(name).pk).seats.values()
 
 
 def test_three_messages_in_the_kitchen_wait_for_bob(demo):

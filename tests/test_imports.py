@@ -31,6 +31,7 @@ WRITING = (
     "chat.journal",
     "chat.messaging",
     "chat.rooms",
+    "chat.access",
     "chat.models",
     "chat.conf",
 )
@@ -121,7 +122,10 @@ def test_the_wire_knows_no_django_and_does_no_io():
         assert not known & {"asyncio", "socket", "threading", "os", "io", "pathlib"}
 
 
-@pytest.mark.parametrize("module", ["chat.messaging", "chat.archive", "chat.rooms", "chat.models"])
+DOMAIN = ["messaging", "archive", "rooms", "access", "users", "models"]
+
+
+@pytest.mark.parametrize("module", [f"chat.{name}" for name in DOMAIN])
 def test_the_domain_knows_neither_websockets_nor_channels(module):
     assert not outside(module) & {
         "asyncio",
@@ -132,12 +136,14 @@ def test_the_domain_knows_neither_websockets_nor_channels(module):
         "threading",
     }
     domain = {
+        "chat.access",
         "chat.archive",
         "chat.conf",
         "chat.errors",
         "chat.models",
         "chat.rooms",
         "chat.rows",
+        "chat.users",
     }
     assert all_below(module) <= domain
 

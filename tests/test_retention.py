@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
 
-from chat import archive, leases, messaging, retention, rooms
+from chat import access, archive, leases, messaging, retention
 from chat.archive import Cursor
 from chat.authentication import issue_token
 from chat.errors import NotFound
@@ -161,7 +161,7 @@ def test_who_asks_for_what_is_gone_is_led_to_what_is_kept(old, bob, place):
 
 def test_what_is_gone_is_not_unread(old, bob):
     purge_all()
-    frame = room_frame(rooms.seat(bob.pk, old.pk), lambda _: False)
+    frame = room_frame(access.seat(bob.pk, old.pk), lambda _: False)
     assert (frame.seq - frame.read_seq, frame.first_seq) == (4, 7)
 
 
@@ -201,7 +201,7 @@ async def test_everybody_in_a_large_room_is_told_by_few_questions(
         browser(application, tokens["alice"]) as two,
         browser(application, tokens["bob"]) as three,
     ):
-        with patch("chat.watch.rooms.standings", wraps=rooms.standings) as asked:
+        with patch("chat.watch.access.standings", wraps=access.standings) as asked:
             await meanwhile(purge_all)
             for page in (one, two, three):
                 await page.until(lambda p=page: p.client.rooms[kitchen.pk]["first_seq"] == 3)

@@ -12,7 +12,7 @@ from django.contrib.auth.models import update_last_login
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from chat import archive, conf, control, messaging, rooms
+from chat import access, archive, conf, control, messaging, rooms, users
 from chat.archive import Cursor
 from chat.errors import BadFrame, Forbidden, Muted, NotFound, RateLimited, UnknownUser
 from chat.models import Access, Membership, Room, opaque_id
@@ -87,7 +87,7 @@ def test_a_seat_in_the_room_of_everybody_is_repaired(alice, lobby):
 def test_an_access_that_is_missing_is_repaired(alice):
     Access.objects.all().delete()
     rooms.enrol(alice)
-    assert not rooms.standing(alice.pk).banned
+    assert not access.standing(alice.pk).banned
 
 
 def test_enrolling_again_changes_nothing_and_is_cheap(alice):
@@ -131,13 +131,13 @@ def test_one_can_talk_to_oneself(alice):
     room = rooms.open_direct(alice, alice)
     assert rooms.open_direct(alice, alice) == room
     assert names(room) == {"alice"}
-    assert rooms.seat(alice.pk, room.pk).peer == "alice"
+    assert access.seat(alice.pk, room.pk).peer == "alice"
 
 
 def test_each_of_two_sees_the_other_as_peer(alice, bob):
     room = rooms.open_direct(alice, bob)
-    assert rooms.seat(alice.pk, room.pk).peer == "bob"
-    assert rooms.seat(bob.pk, room.pk).peer == "alice"
+    assert access.seat(alice.pk, room.pk).peer == "bob"
+    assert access.seat(bob.pk, room.pk).peer == "alice"
 
 
 def test_the_first_message_of_a_direct_room_waits_for_both(alice, bob):
@@ -283,7 +283,7 @@ def test_bob_leaves(bob, kitchen):
     rooms.leave(bob, kitchen.pk)
     assert names(kitchen) == {"alice"}
     with pytest.raises(NotFound):
-        rooms.seat(bob.pk, kitchen.pk)
+        access.seat(bob.pk, kitchen.pk)
 
 
 def test_nobody_leaves_the_room_of_everybody_or_a_direct_room(alice, bob, lobby):
@@ -550,7 +550,7 @@ def test_a_ban_holds_for_who_was_never_enrolled(db):
     [zed] = get_user_model().objects.bulk_create([get_user_model()(username="zed")])
     control.ban(zed, timezone.now() + timedelta(days=1))
     rooms.enrol(zed)
-    assert rooms.standing(zed.pk).banned
+    assert access.standing(zed.pk).banned
 
 
 @pytest.mark.django_db(transaction=True)
@@ -564,7 +564,7 @@ def test_nobody_waits_in_a_circle_to_raise_the_access_of_many(alice, kitchen):
         chance = random.Random(number)
         for _ in range(10):
             with transaction.atomic():
-                rooms.raise_access(chance.sample(users, len(users)))
+                access.raise_for(chance.sample(users, len(users)))
 
     at_once(*[partial(look_again_at_all, number) for number in range(4)])
     assert sum(versions().values()) == before + 40 * len(users)
@@ -607,19 +607,19 @@ def test_nobody_waits_in_a_circle_while_owners_leave_and_cursors_move(alice, bob
 
 def test_a_user_sees_their_rooms(alice, bob, charlie, kitchen, lobby):
     direct = rooms.open_direct(alice, bob)
-    assert set(rooms.standing(alice.pk).seats) == {kitchen.pk, lobby.pk, direct.pk}
-    assert set(rooms.standing(charlie.pk).seats) == {lobby.pk}
+    assert set(access.standing(alice.pk).seats) == {kitchen.pk, lobby.pk, direct.pk}
+    assert set(access.standing(charlie.pk).seats) == {lobby.pk}
 
 
 def test_a_user_sees_only_the_rooms_they_ask_for(alice, charlie, kitchen, lobby):
-    assert set(rooms.standing(alice.pk, [kitchen.pk, "nowhere"]).seats) == {kitchen.pk}
-    assert rooms.standing(charlie.pk, [kitchen.pk]).seats == {}
+    assert set(access.standing(alice.pk, [kitchen.pk, "nowhere"]).seats) == {kitchen.pk}
+    assert access.standing(charlie.pk, [kitchen.pk]).seats == {}
 
 
 def test_a_seat_tells_the_room_the_role_and_how_far_everybody_got(alice, bob, kitchen):
     say_much(alice, kitchen, 3)
     messaging.acknowledge({seat_of(bob, kitchen).pk: 2})
-    seat = rooms.seat(alice.pk, kitchen.pk)
+    seat = access.seat(alice.pk, kitchen.pk)
     assert (seat.room.pk, seat.role, seat.members, seat.peer) == (kitchen.pk, OWNER, 2, None)
     got = [(f.username, f.delivered_rev, f.read_seq) for f in seat.fellows]
     assert got == [("alice", 0, 3), ("bob", 2, 0)]
@@ -628,76 +628,76 @@ def test_a_seat_tells_the_room_the_role_and_how_far_everybody_got(alice, bob, ki
 def test_an_outsider_has_no_seat(charlie, kitchen):
     for room_id in (kitchen.pk, "nowhere"):
         with pytest.raises(NotFound):
-            rooms.seat(charlie.pk, room_id)
+            access.seat(charlie.pk, room_id)
 
 
 def test_a_large_room_does_not_show_who_is_in_it(alice, kitchen):
     crowd(kitchen, conf.SMALL_ROOM)
-    seat = rooms.seat(alice.pk, kitchen.pk)
+    seat = access.seat(alice.pk, kitchen.pk)
     assert (seat.members, seat.fellows) == (conf.SMALL_ROOM + 2, ())
 
 
 def test_a_seat_looks_different_when_somebody_comes_but_not_when_somebody_speaks(
     alice, charlie, kitchen
 ):
-    before = rooms.seat(alice.pk, kitchen.pk).look
+    before = access.seat(alice.pk, kitchen.pk).look
     say(alice, kitchen, "Hello")
-    assert rooms.seat(alice.pk, kitchen.pk).look == before
+    assert access.seat(alice.pk, kitchen.pk).look == before
     rooms.add(alice, kitchen.pk, charlie)
-    assert rooms.seat(alice.pk, kitchen.pk).look != before
+    assert access.seat(alice.pk, kitchen.pk).look != before
 
 
 def test_a_seat_looks_different_when_its_room_becomes_slow(bob, kitchen):
-    before = rooms.seat(bob.pk, kitchen.pk).look
+    before = access.seat(bob.pk, kitchen.pk).look
     Room.objects.filter(pk=kitchen.pk).update(slow_mode=30)
-    assert rooms.seat(bob.pk, kitchen.pk).look != before
+    assert access.seat(bob.pk, kitchen.pk).look != before
 
 
 def test_a_user_is_banned_until_the_ban_ends(bob):
     control.ban(bob, timezone.now() + timedelta(days=1))
-    assert rooms.standing(bob.pk).banned
+    assert access.standing(bob.pk).banned
     control.ban(bob, timezone.now() - timedelta(seconds=1))
-    assert not rooms.standing(bob.pk).banned
+    assert not access.standing(bob.pk).banned
 
 
 def test_whoever_is_gone_may_see_nothing(alice):
     key = alice.pk
     alice.delete()
     with pytest.raises(UnknownUser):
-        rooms.standing(key)
+        access.standing(key)
 
 
 def test_the_peer_of_somebody_who_is_gone_sees_their_room_still(alice, bob):
     room = rooms.open_direct(alice, bob)
     bob.delete()
-    assert rooms.seat(alice.pk, room.pk).peer == "alice"
+    assert access.seat(alice.pk, room.pk).peer == "alice"
 
 
 def test_a_room_that_empties_while_it_is_looked_at_is_left_out(alice, lobby, monkeypatch):
     garden = rooms.create(alice, "Garden")
-    really_count = rooms._count_members
+    really_count = access._count_members
 
     def leave_then_count(room_ids):
         rooms.leave(alice, garden.pk)
         return really_count(room_ids)
 
-    monkeypatch.setattr(rooms, "_count_members", leave_then_count)
-    assert set(rooms.standing(alice.pk).seats) == {lobby.pk}
+    monkeypatch.setattr(access, "_count_members", leave_then_count)
+    assert set(access.standing(alice.pk).seats) == {lobby.pk}
 
 
 def test_what_a_user_may_see_costs_the_same_for_many_rooms(alice, kitchen):
-    few = queries(lambda: rooms.standing(alice.pk))
+    few = queries(lambda: access.standing(alice.pk))
     for n in range(10):
         rooms.create(alice, f"Room {n}")
-    assert queries(lambda: rooms.standing(alice.pk)) == few
+    assert queries(lambda: access.standing(alice.pk)) == few
 
 
 def test_somebody_is_found_by_name(bob):
-    assert rooms.user_named("bob") == bob
+    assert users.named("bob") == bob
 
 
 @pytest.mark.parametrize("name", ["nobody", "", "bob ", "b%", "inactive"])
 def test_nobody_is_found_by_a_name_that_is_not_theirs(bob, name):
     get_user_model().objects.create_user("inactive", is_active=False)
     with pytest.raises(UnknownUser):
-        rooms.user_named(name)
+        users.named(name)

@@ -9,7 +9,7 @@ from django.utils import timezone
 from chat import leases
 from chat.management.shell import ShellCommand, in_print, user_named
 from chat.models import Connection
-from chat.rooms import username
+from chat.users import username
 
 TITLES = ("connection", "user", "address", "dialect", "state", "open", "silent", "worker", "client")
 
