@@ -151,6 +151,15 @@ test("4501 means logged out", async () => {
   assert.equal(connection.status.state, "logged_out");
 });
 
+test("who was logged out is asked for again when the page is seen: they may have logged in elsewhere", async () => {
+  await server.accept();
+  await server.close(4501);
+  await clock.advance(60_000);
+  assert.equal(server.sockets.length, 1);
+  connection.wake();
+  assert.equal(connection.status.state, "connecting");
+});
+
 test("without a network it says so and still tries", async () => {
   online = false;
   await server.close(1006);
@@ -169,12 +178,23 @@ test("it comes back at once when the network does or a person asks", async () =>
 });
 
 test("who is banned can do nothing, who is crowded out can", async () => {
+  const banned = () => isBanned(connection.status, clock.now());
   await live();
   await server.close(4510);
-  assert.ok(!isBanned(connection.status));
+  assert.ok(!banned());
   connection.retry();
+  await live();
+  await server.send({ type: "bye", code: 4503, reason: "kicked or banned", reconnect: false, retry_after_ms: 60_000 });
   await server.close(4503);
-  assert.ok(isBanned(connection.status));
+  assert.ok(banned());
+  await clock.advance(60_000);
+  assert.ok(!banned());
+});
+
+test("who was only kicked may come back at once", async () => {
+  await live();
+  await server.close(4503);
+  assert.ok(!isBanned(connection.status, clock.now()));
 });
 
 test("two silent heartbeats end the connection, any frame keeps it", async () => {

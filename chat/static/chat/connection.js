@@ -21,8 +21,8 @@ export class RequestError extends Error {
   }
 }
 
-/** Whether nothing that this person does brings the connection back. */
-export const isBanned = ({ state, code }) => state === "stopped" && code === BANNED;
+/** Whether nothing that this person does brings the connection back. Whoever was only kicked hears of no end to it. */
+export const isBanned = ({ state, code, until }, now = Date.now()) => state === "stopped" && code === BANNED && until > now;
 
 const mayReturn = (code) => code < 4500 || code > 4999;
 
@@ -30,7 +30,7 @@ const mayReturn = (code) => code < 4500 || code > 4999;
  * `connect(protocol)` makes a WebSocket; `clock` has now, setTimeout and clearTimeout; `random` and `online` are functions.
  * `onopen()` sends the first frame; `onframe(frame, request)` gets every frame, an answer with the request it answers.
  * `onstatus(status)` gets {state, until?, code?, reason?} where state is one of
- * connecting · live · waiting · offline (both come back at `until`, in ms) · logged_out · stopped (both wait for a person).
+ * connecting · live · waiting · offline (both come back at `until`, in ms) · logged_out · stopped (both wait for a person; a ban `until`).
  */
 export class Connection {
   #edges;
@@ -77,7 +77,8 @@ export class Connection {
   /** The network is back or the page is seen again: return at once, or find out soon that a silent connection is dead. */
   wake() {
     const { state } = this.#status;
-    if (state === "waiting" || state === "offline") this.open();
+    // Whoever was logged out may have logged in again, in another tab.
+    if (["waiting", "offline", "logged_out"].includes(state)) this.open();
     if (state !== "live") return;
     if (this.#edges.clock.now() - this.#heardAt > 2 * this.#heartbeat) return this.open();
     this.send({ type: "ping" });
@@ -157,7 +158,8 @@ export class Connection {
     if (this.#liveSince !== null && clock.now() - this.#liveSince > STEADY_AFTER) this.#failures = 0;
     this.#drop();
     if (code === LOGGED_OUT) return this.#become({ state: "logged_out", code, reason });
-    if (!(reconnect ?? mayReturn(code))) return this.#become({ state: "stopped", code, reason });
+    const told = retry_after_ms === undefined ? undefined : clock.now() + retry_after_ms;
+    if (!(reconnect ?? mayReturn(code))) return this.#become({ state: "stopped", code, reason, until: told });
     const ceiling = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** this.#failures++);
     const pause = retry_after_ms ?? random() * ceiling;
     this.#pause = clock.setTimeout(() => this.open(), pause);

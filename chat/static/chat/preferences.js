@@ -1,0 +1,90 @@
+// How this person wants the chat, on every device: the server keeps it. What was chosen without a connection is kept here until it is saved.
+
+const PENDING = "preferences";
+
+export const DEFAULTS = { theme: "", language: "", enter_sends: true, hide_receipts: false, hide_typing: false, hide_presence: false };
+
+/**
+ * `saved` is what the server has; `memory` outlives the page (get and set of a string); `request(frame)` resolves with the server's
+ * answer or rejects with {code, retryAfter}; `onchange(all, before)` after a preference became another one.
+ */
+export class Preferences {
+  #saved;
+  #pending;
+  #edges;
+
+  constructor({ saved = {}, memory, request, onchange = () => {} }) {
+    this.#saved = { ...DEFAULTS, ...saved };
+    this.#pending = parsed(memory.get(PENDING));
+    this.#edges = { memory, request, onchange };
+  }
+
+  /** All of them, as they are to be in force now. */
+  get all() {
+    return { ...this.#saved, ...this.#pending };
+  }
+
+  get(name) {
+    return this.all[name];
+  }
+
+  /** Whether something is chosen that the server does not have yet. */
+  get isPending() {
+    return Object.keys(this.#pending).length > 0;
+  }
+
+  /** Takes effect at once. Resolves with whether the server has it; if not, it will be told when it is back. */
+  choose(changes) {
+    this.#become(() => this.#keep({ ...this.#pending, ...changes }));
+    return this.save();
+  }
+
+  /** Tells the server what it does not have; rejects with what it refuses, which is then as it was before. */
+  async save() {
+    const changes = this.#pending;
+    if (!this.isPending) return true;
+    try {
+      this.hear(await this.#edges.request({ type: "prefer", ...changes }), changes);
+      return true;
+    } catch (error) {
+      if (["disconnected", "unavailable", "rate_limited"].includes(error.code)) return false;
+      this.#become(() => this.#settle(changes));
+      throw error;
+    }
+  }
+
+  /** The server tells what it has: in its `welcome`, as an answer to `changes`, or because another device chose. */
+  hear({ preferences }, changes = {}) {
+    if (!preferences) return;
+    this.#become(() => {
+      this.#saved = { ...DEFAULTS, ...preferences };
+      this.#settle(changes);
+    });
+  }
+
+  // What was chosen once more since it was sent is still to be told.
+  #settle(changes) {
+    this.#keep(Object.fromEntries(Object.entries(this.#pending).filter(([name, value]) => changes[name] !== value)));
+  }
+
+  #keep(pending) {
+    this.#pending = pending;
+    this.#edges.memory.set(PENDING, this.isPending ? JSON.stringify(pending) : "");
+  }
+
+  #become(change) {
+    const before = this.all;
+    change();
+    const { all } = this;
+    if (Object.keys(all).some((name) => all[name] !== before[name])) this.#edges.onchange(all, before);
+  }
+}
+
+function parsed(words) {
+  try {
+    const kept = Object.entries(JSON.parse(words || "{}"));
+    return Object.fromEntries(kept.filter(([name, value]) => typeof value === typeof DEFAULTS[name]));
+  } catch {
+    return {};
+  }
+}
