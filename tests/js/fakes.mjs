@@ -142,3 +142,23 @@ export const message = (seq, frame = {}) => ({
 export const messages = (from, to) => Array.from({ length: to - from + 1 }, (_, index) => message(from + index));
 
 export const replay = (frame) => ({ type: "replay", room: "kitchen", messages: [], after: 0, upto: 0, complete: true, ...frame });
+
+/** What a browser remembers, as each of its tabs sees it: what one has set, the others hear. */
+export function fakeMemory() {
+  const kept = new Map();
+  const tabs = [];
+  const tab = () => {
+    const heard = [];
+    tabs.push(heard);
+    return {
+      get: (key) => kept.get(key) ?? "",
+      set(key, words) {
+        if (words === (kept.get(key) ?? "")) return;
+        kept.set(key, words);
+        for (const others of tabs) if (others !== heard) for (const callback of others) callback(key, words);
+      },
+      onchange: (callback) => heard.push(callback),
+    };
+  };
+  return { tab };
+}

@@ -71,6 +71,21 @@ test("a full or busy server is tried again with the same id, and nothing overtak
   assert.ok(items.every(({ state }) => state === "sending"));
 });
 
+test("whoever has to wait sees until when, and for how long only as long as it holds", async () => {
+  outbox.add("kitchen", "one");
+  outbox.add("kitchen", "two");
+  await refuse({ code: "rate_limited", retryAfter: 12_000 });
+  assert.deepEqual(items.map(({ state, until }) => [state, until]), [["sending", clock.now() + 12_000], ["sending", undefined]]);
+  await clock.advance(12_000);
+  assert.equal(items[0].until, undefined);
+  await refuse({ code: "rate_limited", retryAfter: 12_000 });
+  outbox.pause();
+  assert.equal(items[0].until, undefined);
+  outbox = open();
+  await outbox.resume();
+  assert.deepEqual(sent(), ["one", "one", "one"]);
+});
+
 test("a refused text fails, the next one goes on", async () => {
   outbox.add("kitchen", "far too long");
   outbox.add("kitchen", "short");

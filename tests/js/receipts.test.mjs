@@ -22,6 +22,18 @@ test("marks say up to where one's own messages got", () => {
   assert.deepEqual([...found].sort(), [[2, "read"], [4, "delivered"], [5, "sent"]]);
 });
 
+test("an older message that was edited since gets no second mark", () => {
+  const own = [message(1, { sender: "alice", rev: 3 }), message(2, { sender: "alice" })];
+  assert.deepEqual([...marks(room({ alice: [3, 2], bob: [2, 0] }, { seq: 2 }), own, "alice")], [[2, "delivered"]]);
+});
+
+test("mark and face leave a message that was deleted together, for the one before it", () => {
+  const own = [message(1, { sender: "alice" }), message(2, { sender: "alice", rev: 3, deleted: true, body: undefined })];
+  const told = room({ alice: [3, 2], bob: [3, 2] }, { seq: 2 });
+  assert.deepEqual([...marks(told, own, "alice")], [[1, "read"]]);
+  assert.deepEqual([...readers(told, own, "alice")], [[1, ["bob"]]]);
+});
+
 test("a face stands at the last message that its owner has read", () => {
   const found = readers(room({ alice: [5, 5], charlie: [5, 3], bob: [5, 2], dora: [5, 3] }), messages(1, 5).map((one) => ({ ...one, sender: "alice" })), "alice");
   assert.deepEqual([...found].sort(), [[2, ["bob"]], [3, ["charlie", "dora"]]]);

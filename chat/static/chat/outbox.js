@@ -16,8 +16,8 @@ export function clientId(crypto = globalThis.crypto) {
 
 /**
  * `storage` has all, put, delete and onremoved (another tab's removals); `post(item)` resolves when the item is committed or
- * rejects with {code, message, retryAfter}; `onchange(items)` gets the items: {id, room, body, at, state, code?, detail?} where
- * state is "sending" or "failed"; `onfailed(item)` gets one that the server will not have.
+ * rejects with {code, message, retryAfter}; `onchange(items)` gets the items: {id, room, body, at, state, until?, code?, detail?} where
+ * state is "sending" or "failed", and `until` when the server wants to be asked again; `onfailed(item)` gets one that it will not have.
  * One item per room is in flight: whatever happens to it, the ones behind it cannot overtake.
  */
 export class Outbox {
@@ -100,11 +100,17 @@ export class Outbox {
 
   #refused({ id, room }, attempt, { code, message, retryAfter }) {
     if (code === "disconnected") return;
-    if (TEMPORARY.has(code)) return this.#tryAgainAfter(retryAfter ?? PAUSE, room, attempt);
+    if (TEMPORARY.has(code)) return this.#wait(id, room, attempt, retryAfter ?? PAUSE);
     this.#release(room);
     this.#update(id, { state: "failed", code, detail: message });
     this.#edges.onfailed(this.#find(id));
     this.#sendNext(room);
+  }
+
+  // Only this page waits: after a reload the server says it again, by its own clock.
+  #wait(id, room, attempt, ms) {
+    this.#replace(id, { until: this.#edges.clock.now() + ms });
+    this.#tryAgainAfter(ms, room, attempt);
   }
 
   #tryAgainAfter(ms, room, attempt) {
@@ -117,8 +123,10 @@ export class Outbox {
   }
 
   #release(room) {
-    this.#edges.clock.clearTimeout(this.#inFlight.get(room)?.timer);
+    const attempt = this.#inFlight.get(room);
+    this.#edges.clock.clearTimeout(attempt?.timer);
     this.#inFlight.delete(room);
+    if (this.#find(attempt?.id)?.until) this.#replace(attempt.id, { until: undefined });
   }
 
   #find(id) {
@@ -126,12 +134,17 @@ export class Outbox {
   }
 
   #update(id, change) {
+    const updated = this.#replace(id, change);
+    if (updated) this.#edges.storage.put(updated);
+  }
+
+  #replace(id, change) {
     const item = this.#find(id);
-    if (!item) return;
+    if (!item) return undefined;
     const updated = { ...item, ...change };
     this.#items = this.#items.map((other) => (other === item ? updated : other));
-    this.#edges.storage.put(updated);
     this.#changed();
+    return updated;
   }
 
   #changed() {

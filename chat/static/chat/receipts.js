@@ -8,15 +8,21 @@ export function progress(room, message, me) {
   return others.every(([delivered]) => delivered >= message.rev) ? "delivered" : "sent";
 }
 
-/** By seq: the newest of one's own messages that got as far as sent, delivered, read. */
+const STEPS = ["sent", "delivered", "read"];
+
+/**
+ * By seq: the newest of one's own messages that got as far as sent, delivered, read. An older one that got less far was edited since,
+ * which is no news.
+ */
 export function marks(room, messages, me) {
   const found = new Map();
-  const seen = new Set();
+  let furthest = -1;
   for (const message of messages.toReversed()) {
     if (message.sender !== me || message.deleted) continue;
     const mark = progress(room, message, me);
-    if (!seen.has(mark)) found.set(message.seq, mark);
-    seen.add(mark);
+    if (STEPS.indexOf(mark) <= furthest) continue;
+    found.set(message.seq, mark);
+    furthest = STEPS.indexOf(mark);
     if (mark === "read") break;
   }
   return found;
@@ -24,7 +30,7 @@ export function marks(room, messages, me) {
 
 /**
  * By seq: who has read up to that message and no further, by name. Nobody's reading of their own words is news,
- * and in a direct room a mark says it all.
+ * nobody reads what was deleted, and in a direct room a mark says it all.
  */
 export function readers(room, messages, me) {
   const found = new Map();
@@ -32,7 +38,7 @@ export function readers(room, messages, me) {
   const end = messages.at(-1).seq;
   for (const [user, [, read]] of room.receipts) {
     if (user === me || (read > end && room.seq > end)) continue;
-    const message = messages.findLast(({ seq }) => seq <= read);
+    const message = messages.findLast(({ seq, deleted }) => seq <= read && !deleted);
     if (message && message.sender !== user) found.set(message.seq, [...(found.get(message.seq) ?? []), user].sort());
   }
   return found;

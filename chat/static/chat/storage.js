@@ -21,18 +21,29 @@ export async function openStorage(username) {
 }
 
 function storageIn(database, tabs) {
-  const items = (mode) => database.transaction("outbox", mode).objectStore("outbox");
   return {
-    all: tolerant([], () => done(items("readonly").getAll())),
-    put: tolerant(undefined, (item) => done(items("readwrite").put(item))),
+    all: tolerant([], () => done(database.transaction("outbox").objectStore("outbox").getAll())),
+    put: tolerant(undefined, (item) => change(database, (items) => items.put(item))),
     delete: tolerant(undefined, async (id) => {
-      await done(items("readwrite").delete(id));
+      await change(database, (items) => items.delete(id));
       tabs.postMessage(id);
     }),
     onremoved(callback) {
       tabs.onmessage = ({ data }) => callback(data);
     },
   };
+}
+
+// A tab that is closed takes along what it has not been told to commit: that must not wait for an answer.
+function change(database, work) {
+  const transaction = database.transaction("outbox", "readwrite");
+  const changed = new Promise((resolve, reject) => {
+    transaction.oncomplete = resolve;
+    transaction.onabort = () => reject(transaction.error);
+  });
+  work(transaction.objectStore("outbox"));
+  transaction.commit();
+  return changed;
 }
 
 // A store that is full or was taken away must not keep anybody from sending.
@@ -57,10 +68,21 @@ const done = (request) =>
     request.onerror = () => reject(request.error);
   });
 
-/** Strings that this browser remembers. One that stores nothing remembers them as long as the page. */
+/**
+ * Strings that this browser remembers. One that stores nothing remembers them as long as the page.
+ * `onchange(callback)`: `callback(key, words)` when another tab has changed one.
+ */
 export function openMemory(prefix) {
   const kept = new Map();
   return {
+    onchange(callback) {
+      addEventListener("storage", ({ key: full, newValue }) => {
+        if (!full?.startsWith(`${prefix} `)) return;
+        const key = full.slice(prefix.length + 1);
+        kept.set(key, newValue ?? "");
+        callback(key, newValue ?? "");
+      });
+    },
     get(key) {
       if (kept.has(key)) return kept.get(key);
       try {
