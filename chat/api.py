@@ -41,8 +41,6 @@ from . import (
     frames,
     leases,
     limits,
-    messaging,
-    metrics,
     rooms,
     serializers,
     throttle,
@@ -67,7 +65,9 @@ from .errors import (
     UnsupportedMethod,
     UnsupportedType,
 )
+from .messaging import Draft
 from .refusals import refusals, refuse
+from .submission import submit
 from .users import display_name, username
 
 INVITED = 100  # members that a room may be created with
@@ -364,17 +364,8 @@ def post_message(request: Request, room: RoomId, new: NewMessage) -> HttpRespons
     If no answer came, or 503, it may or may not be stored: ask again with the same `id`, as late as
     you like. The same `id` with another body or room is 409.
     """
-    draft = messaging.Draft(request.auth.user, room, new.id, new.body)
-    try:
-        _check_rate(request)
-    except RateLimited:
-        if messaging.find(draft) is None:
-            raise
-    [outcome] = messaging.post([draft])
-    if isinstance(outcome, ChatError):
-        raise outcome
-    (metrics.posts_stored if outcome.new else metrics.posts_known).inc()
-    return _json(serializers.posted_frame(outcome.message, None), 201 if outcome.new else 200)
+    posted = submit(request, Draft(request.auth.user, room, new.id, new.body))
+    return _json(serializers.posted_frame(posted.message, None), 201 if posted.new else 200)
 
 
 def _check_rate(request: Request) -> None:

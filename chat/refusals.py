@@ -71,6 +71,10 @@ def refusals(*errors: type[ChatError]) -> dict[int, type[Problem]]:
     return dict.fromkeys(sorted(STATUS[error] for error in errors), Problem)
 
 
+def status_of(error: ChatError) -> int:
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
 def _refusal(error: Exception) -> ChatError:
     """What the client is told about an error, whoever raised it."""
     match error:
@@ -93,7 +97,7 @@ def refuse(request: HttpRequest, error: Exception) -> HttpResponse:
     """The one place where an error becomes a response."""
     refusal = _refusal(error)
     metrics.errors.labels(refusal.code).inc()
-    status = next(STATUS[kind] for kind in type(refusal).__mro__ if kind in STATUS)
+    status = status_of(refusal)
     body: dict[str, Any] = {"code": refusal.code, "detail": str(refusal)}
     response_headers: dict[str, str] = {}
     wait = refusal.retry_after_ms

@@ -3,13 +3,15 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from . import api, health, scrapes, views
+from . import api, health, plain, scrapes, views
 
 urlpatterns = [
     path("", views.chat, name="chat"),
     # slug: what room ids are made of; whatever else stands there never reaches the database.
     path("r/<slug:room>/", views.chat, name="room"),
     path("r/<slug:room>/m/<int:seq>/", views.chat, name="message"),
+    path("plain/", plain.home, name="plain"),
+    path("plain/r/<slug:room>/", plain.room, name="plain-room"),
     path("login/", views.throttled(views.LogIn.as_view()), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("signup/", views.SignUp.as_view(), name="signup"),

@@ -78,13 +78,14 @@ def _put_off(page: TemplateResponse, seconds: float) -> TemplateResponse:
     """Let a page with a form say that it is to be sent again, but later."""
     form = cast(dict[str, Any], page.context_data)["form"]
     form.errors.clear()
-    form.add_error(None, f"{gettext('That was tried too often.')} {_again_in(math.ceil(seconds))}")
+    form.add_error(None, f"{gettext('That was tried too often.')} {again_in(math.ceil(seconds))}")
     page.status_code = 429
     page["Retry-After"] = str(math.ceil(seconds))
     return page
 
 
-def _again_in(seconds: int) -> str:
+def again_in(seconds: int) -> str:
+    """When something that was refused is worth another try, for a person."""
     minutes = math.ceil(seconds / 60)
     if seconds > 90:
         return ngettext("Try again in %d minute.", "Try again in %d minutes.", minutes) % minutes
