@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { empty, onShow, pending, reduce, unread, unreadInAll } from "../../chat/static/chat/reducer.js";
+import { empty, onShow, pending, reduce, release, unread, unreadInAll } from "../../chat/static/chat/reducer.js";
 import { message, messages, replay, room, welcome } from "./fakes.mjs";
 
 const after = (...frames) => frames.reduce((state, frame) => reduce(state, frame), empty("alice"));
@@ -185,9 +185,29 @@ test("names that mean something to JavaScript are only names", () => {
 });
 
 test("a room that nobody looks at keeps its newest messages", () => {
-  const state = after(welcome({ rooms: [room()] }), replay({ messages: messages(1, 401), upto: 401 }));
+  const state = release(after(welcome({ rooms: [room()] }), replay({ messages: messages(1, 401), upto: 401 })), "kitchen");
   assert.equal(kitchen(state).messages.size, 200);
   assert.deepEqual(shown(reduce(state, look())).length, 200);
+});
+
+test("of ten thousand messages those are kept that are near, and the newest", () => {
+  let state = after(welcome({ rooms: [room({ seq: 10_000, rev: 10_000 })] }), look());
+  for (let last = 10_000; last > 0; last -= 100) {
+    state = release(reduce(reduce(state, history(last - 99, last)), look(last - 50)), "kitchen");
+    assert.ok(kitchen(state).messages.size <= 1_800);
+    assert.equal(shown(state).length, kitchen(state).window[1] - kitchen(state).window[0] + 1);
+    assert.ok(shown(state).every(Number.isInteger));
+  }
+  assert.equal(shown(state)[0], 1);
+  assert.equal(onShow(kitchen(state)).moreAfter, true);
+  assert.equal(shown(reduce(state, look())).at(-1), 10_000);
+});
+
+test("whoever stays at the newest keeps it, however many arrive", () => {
+  let state = after(welcome({ rooms: [room()] }), look());
+  for (let seq = 1; seq <= 3_000; seq++) state = release(reduce(state, message(seq)), "kitchen");
+  assert.equal(shown(state).at(-1), 3_000);
+  assert.ok(shown(state).length <= 1_800);
 });
 
 test("a frame it does not know changes nothing", () => {

@@ -4,12 +4,12 @@ import { Connection } from "./connection.js";
 import { Cursors } from "./cursors.js";
 import { Outbox, clientId } from "./outbox.js";
 import { blockedPeople } from "./people.js";
-import { empty, reduce } from "./reducer.js";
+import { empty, reduce, release } from "./reducer.js";
 import { Typing } from "./typing.js";
 
 // More missed than this in one room and its copy starts afresh from the newest: the older ones come by history when somebody looks.
 const RESUME_LIMIT = 200;
-const HISTORY_LIMIT = 50;
+const HISTORY_LIMIT = 100;
 const MEMBERS_LIMIT = 100;
 const PAUSE = 2_000;
 const ALONE_AFTER = 5_000;
@@ -151,7 +151,7 @@ export class Client {
     return { users, rooms };
   }
 
-  /** Shows a room at a message, or at its newest for null; null as room shows none. */
+  /** Shows a room at a message, or at its newest for null; null as room shows none. What is far from there may have to be loaded again. */
   look(room, at = null) {
     this.#apply({ type: "look", room, at });
   }
@@ -167,6 +167,7 @@ export class Client {
       if (error.code !== "disconnected") await this.#sleep(error.retryAfter ?? PAUSE);
     } finally {
       this.#loading.delete(wanted);
+      if (!this.loading) this.state = release(this.state, room);
       this.#edges.onchange();
     }
   }
@@ -275,7 +276,8 @@ export class Client {
   }
 
   #apply(frame, request) {
-    this.state = reduce(this.state, frame, request);
+    const state = reduce(this.state, frame, request);
+    this.state = this.loading ? state : release(state, frame.room);
     this.#edges.onchange();
   }
 

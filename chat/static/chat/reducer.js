@@ -1,11 +1,14 @@
 // What this person's chat looks like after each frame: pure (state, frame) → state, with selectors. It asks for nothing.
 //
-// Only frames that the cursors let through may come here. A room's `window` is the unbroken run of messages that is on show:
+// Only frames that the cursors let through may come here. A room's `window` is the unbroken run of messages that one may scroll through:
 // messages outside of it are held too, because a history that is still outstanding may bring an older copy of them.
 
+import { Messages } from "./messages.js";
 import { hear, introduce } from "./people.js";
 
-const KEPT_UNSHOWN = 200;
+const NEWEST = 200; // kept of every room
+const NEAR = 500; // kept on either side of the place that one looks at
+const TOO_MANY = { shown: 1_800, unshown: 400 };
 
 // What a `room` frame leaves out is as it is with most rooms, whatever it was before.
 const USUAL = { slow_mode: 0, archived: false, open: false, notify: "all", unread_from: undefined, blocked: false };
@@ -52,21 +55,25 @@ export const unread = (room) => Math.max(0, room.seq - readUpTo(room));
 
 export const unreadInAll = (state) => [...state.rooms.values()].reduce((sum, room) => sum + unread(room), 0);
 
-/** The messages on show in a room, oldest first, and whether there are more on either side. */
+/** The messages of a room's window, oldest first, and whether there are more on either side. */
 export function onShow({ window, messages, first_seq, seq }) {
   if (!window) return { messages: [], moreBefore: seq >= first_seq, moreAfter: false };
   const [from, to] = window;
-  const shown = [];
-  for (let at = from; at <= to; at++) shown.push(messages.get(at));
-  return { messages: shown, moreBefore: from > first_seq, moreAfter: to < seq };
+  return { messages: run(messages, window), moreBefore: from > first_seq, moreAfter: to < seq };
+}
+
+/** The messages of a part of the window. */
+export function run(messages, [from, to]) {
+  return Array.from({ length: to - from + 1 }, (_, index) => messages.get(from + index));
 }
 
 /** What this person sent to a room and cannot see as a message yet, oldest first. */
 export function pending(state, room) {
-  const seen = new Set();
-  for (const message of room.messages.values()) if (message.sender === state.me) seen.add(message.id);
   const posted = [...state.posted.values()].filter((item) => item.room === room.room);
   const waiting = state.outbox.filter((item) => item.room === room.room && !state.posted.has(item.id));
+  if (posted.length + waiting.length === 0) return [];
+  const seen = new Set();
+  for (const message of room.messages.values()) if (message.sender === state.me) seen.add(message.id);
   return [...posted, ...waiting].filter(({ id }) => !seen.has(id));
 }
 
@@ -83,7 +90,7 @@ function meet(state, { online, last_seen, ...frame }) {
   const known = state.rooms.get(frame.room);
   const people = introduce(state.people, { online, last_seen, ...frame }, state.me);
   const room = {
-    ...(known ?? { applied: frame.delivered_rev, messages: new Map(), window: null, rev: 0, seq: 0, read_seq: 0, receipts: new Map() }),
+    ...(known ?? { applied: frame.delivered_rev, messages: new Messages(), window: null, rev: 0, seq: 0, read_seq: 0, receipts: new Map() }),
     ...USUAL,
     ...frame,
     roles: new Map(Object.entries(frame.roles ?? {})),
@@ -99,8 +106,8 @@ function meet(state, { online, last_seen, ...frame }) {
 /** What lies before the room's beginning is gone, here as well. */
 function purge(room) {
   const { messages, window, first_seq } = room;
-  const kept = new Map([...messages].filter(([seq]) => seq >= first_seq));
-  if (kept.size === messages.size) return room;
+  const kept = messages.filter((seq) => seq >= first_seq);
+  if (kept === messages) return room;
   const [from, to] = window ?? [0, 0];
   return { ...room, messages: kept, window: to < first_seq ? null : [Math.max(from, first_seq), to] };
 }
@@ -111,12 +118,12 @@ function leave(state, id) {
   return { ...state, rooms };
 }
 
-/** Puts a changed room back and lets its window grow, or lets go of what nobody looks at. */
+/** Puts a changed room back and, while one looks at it, lets its window grow. */
 function change(state, id, update) {
   const room = state.rooms.get(id);
   if (!room) return state;
   const updated = update(room);
-  const kept = state.shown?.room === id ? widen(updated, state.shown.at) : forget(updated);
+  const kept = state.shown?.room === id ? widen(updated, state.shown.at) : { ...updated, window: null };
   return { ...state, rooms: new Map(state.rooms).set(id, kept) };
 }
 
@@ -145,29 +152,40 @@ function widen(room, at) {
   return { ...room, window: [from, to] };
 }
 
-function forget(room) {
-  if (room.messages.size <= 2 * KEPT_UNSHOWN) return { ...room, window: null };
-  const newest = [...room.messages].filter(([seq]) => seq > room.seq - KEPT_UNSHOWN);
-  return { ...room, window: null, messages: new Map(newest) };
+/**
+ * Lets go of what is far from the place that one looks at: history brings it again. Not to be called while a history is outstanding,
+ * which may be older than what came live meanwhile.
+ */
+export function release(state, id) {
+  const room = state.rooms.get(id);
+  const isShown = state.shown?.room === id;
+  if (!room || room.messages.size <= (isShown ? TOO_MANY.shown : TOO_MANY.unshown)) return state;
+  const { seq, first_seq } = room;
+  const place = isShown ? within(state.shown.at ?? seq, first_seq, seq) : Infinity;
+  const messages = room.messages.filter((at) => at > seq - NEWEST || Math.abs(at - place) <= NEAR);
+  return change(state, id, () => ({ ...room, messages, window: overlap(room.window, place - NEAR, place + NEAR) }));
 }
 
-/** Of two copies of a message the one with the higher rev wins, whatever frame brought it. */
+function overlap(window, low, high) {
+  const [from, to] = window ?? [1, 0];
+  const left = [Math.max(from, low), Math.min(to, high)];
+  return left[0] <= left[1] ? left : null;
+}
+
 function take(room, incoming, me) {
-  const messages = new Map(room.messages);
   let { rev, seq, read_seq } = room;
   for (const message of incoming) {
-    if (!(messages.get(message.seq)?.rev >= message.rev)) messages.set(message.seq, message);
     rev = Math.max(rev, message.rev);
     seq = Math.max(seq, message.seq);
     if (message.sender === me) read_seq = Math.max(read_seq, message.seq);
   }
-  return { ...room, messages, rev, seq, read_seq };
+  return { ...room, messages: room.messages.with(incoming), rev, seq, read_seq };
 }
 
 const advance = (room, upto) => ({ ...room, applied: Math.max(room.applied, upto), rev: Math.max(room.rev, upto) });
 
 function replay(room, { messages, upto, reset }, me) {
-  const from = reset ? { ...room, messages: new Map(), window: null, applied: 0 } : room;
+  const from = reset ? { ...room, messages: new Messages(), window: null, applied: 0 } : room;
   return advance(take(from, messages, me), upto);
 }
 
