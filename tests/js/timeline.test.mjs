@@ -43,6 +43,14 @@ test("the divider stands before the first new message and never before what is o
   assert.deepEqual(outline(timeline({ messages, waiting, newAfter: 2 })), ["day", "+bob", " bob", "+alice"]);
 });
 
+test("a stretch amid new messages has no divider", () => {
+  const messages = [message(8), message(9)];
+  assert.deepEqual(outline(timeline({ messages, newAfter: 6 })), ["day", "+bob", " bob"]);
+  assert.deepEqual(outline(timeline({ messages, newAfter: 7 })), ["day", "new", "+bob", " bob"]);
+  const room = { ...receipts({}), first_seq: 8, seq: 9 };
+  assert.deepEqual(outline(timeline({ messages, newAfter: 3, room })), ["gone", "day", "new", "+bob", " bob"]);
+});
+
 test("a post keeps its row when it becomes a message", () => {
   const waiting = [{ id: "x", body: "hello", at: 1, state: "sending" }];
   const [, sending] = timeline({ waiting });

@@ -45,7 +45,7 @@ const client = new Client({
 
 const drafts = openDrafts(config.username);
 const choices = openMemory("roost");
-const room = roomView(client, drafts, { notify, address, visit: go });
+const room = roomView(client, drafts, { notify, address, visit: go, redraw: drawSoon });
 const drawRail = rail(client, { choose: go, address });
 const drawDetails = details(client, choices, { choose: go, notify });
 const drawBanner = banner(client);

@@ -55,12 +55,14 @@ export const unread = (room) => Math.max(0, room.seq - readUpTo(room));
 
 export const unreadInAll = (state) => [...state.rooms.values()].reduce((sum, room) => sum + unread(room), 0);
 
-/** The messages of a room's window, oldest first, and whether there are more on either side. */
-export function onShow({ window, messages, first_seq, seq }) {
-  if (!window) return { messages: [], moreBefore: seq >= first_seq, moreAfter: false };
-  const [from, to] = window;
-  return { messages: run(messages, window), moreBefore: from > first_seq, moreAfter: to < seq };
+/** Whether there is more than the window on either side. */
+export function edges({ window, first_seq, seq }) {
+  if (!window) return { moreBefore: seq >= first_seq, moreAfter: false };
+  return { moreBefore: window[0] > first_seq, moreAfter: window[1] < seq };
 }
+
+/** The messages of a room's window, oldest first, and whether there are more on either side. */
+export const onShow = (room) => ({ messages: room.window ? run(room.messages, room.window) : [], ...edges(room) });
 
 /** The messages of a part of the window. */
 export function run(messages, [from, to]) {

@@ -32,6 +32,7 @@ export const english = {
   "new": "New messages",
   "today": "Today",
   "yesterday": "Yesterday",
+  "link.gone": "The message that you came for is no longer kept.",
   "message.to": "Message {name}",
   "message.edited": "(edited)",
   "message.deleted": "This message was deleted.",

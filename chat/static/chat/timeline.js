@@ -7,7 +7,7 @@ const GROUPED_WITHIN = 5 * 60_000;
 const day = (at) => new Date(at).toDateString();
 
 /**
- * `messages` as the server sent them, `waiting` as `pending` gives them, `newAfter` the seq after which the divider stands (or null).
+ * `messages` as the server sent them, an unbroken run, `waiting` as `pending` gives them, `newAfter` the seq after which the divider stands (or null).
  * Rows: {kind: "day", at} · {kind: "new"} · {kind: "empty"} (alone) · {kind: "gone"} (before the oldest that is kept) · {kind: "message", key, message, opens, mark?, readers?, readBy?} where `opens` begins
  * a group, `readers` have read up to here and no further, and `readBy` are all who have. A row's key stays the same from pending to
  * message, so that it is updated in place.
@@ -20,10 +20,12 @@ export function rows({ room, messages, waiting, newAfter, me }) {
   let divided = newAfter === null;
   for (const message of [...messages, ...waiting.map((item) => ({ ...item, sender: me, pending: true }))]) {
     const newDay = previous === null || day(previous.at) !== day(message.at);
-    const newest = !divided && !message.pending && message.seq > newAfter;
+    const isNew = !divided && !message.pending && message.seq > newAfter;
+    // Of a stretch that begins amid new messages the first is not the first new one.
+    const newest = isNew && (previous !== null || message.seq <= Math.max(newAfter + 1, room.first_seq ?? 1));
     if (newDay) result.push({ kind: "day", key: `day ${day(message.at)}`, at: message.at });
     if (newest) result.push({ kind: "new", key: "new" });
-    divided ||= newest;
+    divided ||= isNew;
     const opens = newDay || newest || !grouped(previous, message);
     const mark = message.pending ? message.state : own.get(message.seq);
     const upToHere = others.has(message.seq) && { readers: others.get(message.seq), readBy: readBy(room, message, me) };

@@ -36,6 +36,7 @@ export const chinese = {
   "new": "新消息",
   "today": "今天",
   "yesterday": "昨天",
+  "link.gone": "你要找的消息已不再保留。",
   "message.to": "发消息给 {name}",
   "message.edited": "（已编辑）",
   "message.deleted": "此消息已删除。",
