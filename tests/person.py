@@ -111,6 +111,14 @@ class Person:
         expect(self.page.get_by_text("This message was deleted.")).to_be_visible()
         other.close()
 
+    @contextmanager
+    def another_tab(self) -> Iterator["Person"]:
+        """Of the same profile, at the same address."""
+        tab = Person(self._profile)
+        tab.page.goto(self.page.url)
+        yield tab
+        tab.page.close()
+
     def close_the_page(self) -> None:
         self._address = self.page.url
         self.page.close()

@@ -92,6 +92,10 @@ class Server:
             return False
         return True
 
+    def manage(self, *command: str) -> None:
+        """Run a management command beside it."""
+        manage(self._env, *command)
+
     def kill(self) -> None:
         """As a power cut would."""
         if self.process is not None:

@@ -6,13 +6,14 @@ import { onShow, pending } from "../../chat/static/chat/reducer.js";
 import { memoryStorage } from "../../chat/static/chat/storage.js";
 import { FakeClock, FakeServer, message, messages, replay, room, settled, welcome } from "./fakes.mjs";
 
-let clock, server, left, failed, client;
+let clock, server, left, failed, strangers, client;
 
 beforeEach(async () => {
   clock = new FakeClock();
   server = new FakeServer();
   left = [];
   failed = [];
+  strangers = 0;
   client = new Client({
     me: "alice",
     storage: memoryStorage(),
@@ -22,6 +23,7 @@ beforeEach(async () => {
     onchange() {},
     onleft: ({ name }) => left.push(name),
     onfailed: ({ code }) => failed.push(code),
+    onstranger: () => strangers++,
   });
   client.start();
   await server.welcome({ rooms: [room({ seq: 10, rev: 10, delivered_rev: 10, read_seq: 8 })] });
@@ -226,4 +228,38 @@ test("a report names the message or the person", async () => {
   client.report({ user: "bob" }, "Rude.");
   await settled();
   assert.deepEqual(server.got("report").map(({ room, seq, user, reason }) => [room, seq, user, reason]), [["kitchen", 3, undefined, "Spam."], [undefined, undefined, "bob", "Rude."]]);
+});
+
+test("whoever logs in here as somebody else gets nothing of this person's, and hears nothing for them", async () => {
+  await server.close(4501);
+  client.post("kitchen", "for alice's eyes only");
+  client.retry();
+  await server.accept();
+  const bobs = room({ room: "attic", name: "Attic" });
+  await server.send(welcome({ user: { username: "bob", name: "Bob" }, rooms: [bobs] }), message(1, { room: "attic" }));
+  assert.equal(strangers, 1);
+  assert.deepEqual(server.got("post"), []);
+  assert.ok(server.socket.closed);
+  assert.deepEqual([...client.state.rooms.keys()], ["kitchen"]);
+  await clock.advance(60_000);
+  assert.equal(client.status.state, "logged_out");
+});
+
+test("whoever logs in again sends what was written meanwhile", async () => {
+  await server.close(4501);
+  client.post("kitchen", "still here");
+  client.retry();
+  await server.welcome({ user: { username: "alice", name: "Alice" }, rooms: [room()] });
+  assert.deepEqual(server.got("post").map(({ body }) => body), ["still here"]);
+  assert.equal(strangers, 0);
+});
+
+test("the log tells the worker, and how long an answer takes", async () => {
+  await cutAndReturn();
+  await server.send(welcome({ worker: "w1", rooms: [room()] }));
+  client.ping();
+  await settled();
+  await clock.advance(70);
+  await server.answer("ping", { type: "pong" });
+  assert.deepEqual([client.log.worker, client.log.returns, client.log.latency], ["w1", 1, 70]);
 });

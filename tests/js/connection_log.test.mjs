@@ -10,7 +10,7 @@ test("it counts returns, and keeps how the last connection ended", () => {
   log.note({ state: "live" }, 100);
   assert.deepEqual([log.since, log.returns], [100, 0]);
   log.note({ state: "waiting", code: 1006, reason: "", until: 700 }, 500);
-  log.note({ state: "connecting" }, 700);
+  log.note({ state: "connecting", code: 1006, reason: "" }, 700);
   log.note({ state: "live" }, 800);
   assert.deepEqual([log.since, log.returns, log.lastEnd], [800, 1, { code: 1006, reason: "", at: 500 }]);
 });

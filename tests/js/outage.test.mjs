@@ -25,6 +25,7 @@ test("what does not end by itself is told at once", () => {
 
 test("each way to be away has its words and its way out", () => {
   assert.deepEqual(keyAndAct({ state: "connecting" }), ["connecting", null]);
+  assert.deepEqual(keyAndAct({ state: "connecting", code: 4012 }), ["coming_back", null]);
   assert.deepEqual(keyAndAct({ state: "offline", code: 1006 }), ["offline", "retry"]);
   assert.deepEqual(keyAndAct({ state: "waiting", code: 1006 }), ["waiting", "retry"]);
   assert.deepEqual(keyAndAct({ state: "waiting", code: 4009 }), ["waiting", "retry"]);
@@ -42,12 +43,12 @@ test("a kick can be undone at once, a ban only when it is over", () => {
   assert.deepEqual(keyAndAct({ state: "stopped", code: 4503 }), ["kicked", "return"]);
   const banned = { state: "stopped", code: 4503, until: NOW + HOUR };
   assert.deepEqual(keyAndAct(banned), ["banned", null]);
-  assert.equal(told(banned).values.until, NOW + HOUR);
+  assert.equal(told(banned).until, NOW + HOUR);
   assert.deepEqual(keyAndAct(banned, NOW + HOUR), ["ban_over", "return"]);
   assert.deepEqual(keyAndAct({ ...banned, until: NOW + 100 * 365 * 24 * HOUR }), ["banned_for_good", null]);
 });
 
 test("seconds are counted down to one", () => {
-  const count = (until) => told({ state: "waiting", until }).values.count;
+  const count = (until) => told({ state: "waiting", until }).count;
   assert.deepEqual([NOW + 2_001, NOW + 2_000, NOW + 1, NOW - 9].map(count), [3, 2, 1, 1]);
 });

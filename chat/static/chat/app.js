@@ -2,6 +2,7 @@
 
 import { banner } from "./banner.js";
 import { Client } from "./client.js";
+import { connectionDetails } from "./connection_details.js";
 import { details } from "./details.js";
 import { keys } from "./keys.js";
 import { rail } from "./rail.js";
@@ -41,6 +42,7 @@ const client = new Client({
   onchange: drawSoon,
   onleft: (room) => notify(text("room.left", { name: nameOf(room) })),
   onfailed: (item) => notify(text("failed", { why: reason(item) })),
+  onstranger: () => location.replace(home),
 });
 
 const drafts = openDrafts(config.username);
@@ -48,7 +50,8 @@ const choices = openMemory("roost");
 const room = roomView(client, drafts, { notify, address, visit: go, redraw: drawSoon });
 const drawRail = rail(client, { choose: go, address });
 const drawDetails = details(client, choices, { choose: go, notify });
-const drawBanner = banner(client);
+const explain = connectionDetails(client);
+const drawBanner = banner(client, { explain });
 
 keys({
   step: (by) => walk(by),
@@ -136,6 +139,7 @@ document.addEventListener("visibilitychange", () => {
   drawSoon();
 });
 addEventListener("online", () => client.wake());
+addEventListener("offline", () => client.wake()); // the sooner it is known, the sooner it is said
 addEventListener("pageshow", ({ persisted }) => persisted && client.wake());
 addEventListener("popstate", follow);
 

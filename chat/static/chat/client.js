@@ -1,6 +1,7 @@
 // One person's chat in one page: joins connection, cursors, outbox and reducer. Views read its state and call its verbs; it knows no DOM.
 
 import { Connection } from "./connection.js";
+import { ConnectionLog } from "./connection_log.js";
 import { Cursors } from "./cursors.js";
 import { Outbox, clientId } from "./outbox.js";
 import { blockedPeople } from "./people.js";
@@ -14,7 +15,10 @@ const MEMBERS_LIMIT = 100;
 const PAUSE = 2_000;
 const ALONE_AFTER = 5_000;
 
-/** `onchange()` after the state or the status changed; `onleft(room)` when one no longer belongs; `onfailed(item)` when the server refuses a post. */
+/**
+ * `onchange()` after the state or the status changed; `onleft(room)` when one no longer belongs; `onfailed(item)` when the server refuses a post;
+ * `onstranger()` when the browser is somebody else's by now: whoever logged in meanwhile must neither see nor send anything of ours.
+ */
 export class Client {
   #edges;
   #connection;
@@ -24,9 +28,10 @@ export class Client {
   #loading = new Set();
   #alone = null;
 
-  constructor({ me, storage, connect, clock, random = Math.random, online = () => true, newId = clientId, onchange, onleft, onfailed }) {
-    this.#edges = { clock, onchange, onleft };
+  constructor({ me, storage, connect, clock, random = Math.random, online = () => true, newId = clientId, onchange, onleft, onfailed, onstranger = () => {} }) {
+    this.#edges = { clock, onchange, onleft, onstranger };
     this.state = empty(me);
+    this.log = new ConnectionLog();
     this.synced = false;
     this.#connection = new Connection({
       connect,
@@ -88,6 +93,15 @@ export class Client {
 
   delete(room, seq) {
     return this.#connection.request({ type: "delete", room, seq });
+  }
+
+  /** Finds out how long an answer takes, and notes it in the log. */
+  async ping() {
+    const { clock, onchange } = this.#edges;
+    const began = clock.now();
+    await this.#connection.request({ type: "ping" });
+    this.log.trip(clock.now() - began);
+    onchange();
   }
 
   /** Opens the direct room with somebody and resolves with its id. */
@@ -195,6 +209,8 @@ export class Client {
   #receive(frame, request) {
     switch (frame.type) {
       case "welcome":
+        if ((frame.user?.username ?? this.state.me) !== this.state.me) return this.#meetStranger();
+        this.log.worker = frame.worker;
         this.#cursors.welcome(frame);
         this.#apply(frame);
         this.#outbox.resume();
@@ -212,6 +228,11 @@ export class Client {
       default:
         this.#apply(frame, request);
     }
+  }
+
+  #meetStranger() {
+    this.#connection.leave();
+    this.#edges.onstranger();
   }
 
   #room(frame) {
@@ -261,8 +282,10 @@ export class Client {
     }
   }
 
-  #statusChanged({ state }) {
+  #statusChanged(status) {
     const { clock } = this.#edges;
+    const { state } = status;
+    this.log.note(status, clock.now());
     if (state === "live") {
       clock.clearTimeout(this.#alone);
       this.#alone = null;

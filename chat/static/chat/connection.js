@@ -31,6 +31,7 @@ const mayReturn = (code) => code < 4500 || code > 4999;
  * `onopen()` sends the first frame; `onframe(frame, request)` gets every frame, an answer with the request it answers.
  * `onstatus(status)` gets {state, until?, code?, reason?} where state is one of
  * connecting · live · waiting · offline (both come back at `until`, in ms) · logged_out · stopped (both wait for a person; a ban `until`).
+ * `code` and `reason` are those of the connection that is gone.
  */
 export class Connection {
   #edges;
@@ -60,13 +61,21 @@ export class Connection {
     const { clock, connect } = this.#edges;
     clock.clearTimeout(this.#pause);
     this.#drop();
-    this.#become({ state: "connecting" });
+    const { code, reason } = this.#status;
+    this.#become({ state: "connecting", code, reason });
     const socket = connect(PROTOCOL);
     this.#socket = socket;
     this.#expectWithin(WELCOME_WITHIN);
     socket.onopen = () => this.#edges.onopen();
     socket.onmessage = ({ data }) => this.#receive(data);
     socket.onclose = ({ code, reason }) => this.#closed(code, reason);
+  }
+
+  /** For good: these are no longer the person's credentials. */
+  leave() {
+    this.#edges.clock.clearTimeout(this.#pause);
+    this.#drop();
+    this.#become({ state: "logged_out", code: LOGGED_OUT });
   }
 
   /** A person asks: come back whatever the reason was. */

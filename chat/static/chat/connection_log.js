@@ -21,7 +21,7 @@ export class ConnectionLog {
     }
     if (this.since !== null) this.#trips = [];
     this.since = null;
-    if (code !== undefined) this.lastEnd = { code, reason, at: now };
+    if (state !== "connecting" && code !== undefined) this.lastEnd = { code, reason, at: now };
   }
 
   /** A ping and its pong took so many ms. */

@@ -3,11 +3,12 @@
 import { composer } from "./composer.js";
 import { isBanned } from "./connection.js";
 import { messageLog } from "./log.js";
+import { isFinal, outage } from "./outage.js";
 import { onlineIn } from "./people.js";
 import { onShow } from "./reducer.js";
 import { nameOf } from "./rooms.js";
 import { paintDot, write } from "./rows.js";
-import { presenceWords, reason, text, typingWords } from "./text.js";
+import { outageWords, presenceWords, reason, text, typingWords } from "./text.js";
 
 /**
  * `notify(words)` says something to the person, `address(room, seq)` is a message's URL, `visit(room, seq)` goes there,
@@ -98,7 +99,8 @@ export function roomView(client, drafts, { notify, address, visit, redraw }) {
     head.querySelector(".dot").hidden = head.querySelector(".people").hidden = true;
     nothing.querySelector("button").hidden = !client.synced;
     const words = wanted === null ? "room.choose" : "room.missing";
-    write(nothing.querySelector("p"), text(client.synced ? words : "room.loading"));
+    const ended = isFinal(client.status) ? outageWords(outage(client.status, 0, Date.now())) : undefined;
+    write(nothing.querySelector("p"), ended ?? text(client.synced ? words : "room.loading"));
   }
 
   function about(shown, presence) {

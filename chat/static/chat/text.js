@@ -2,15 +2,43 @@
 
 /** What each text is called, and what it says in English. */
 export const english = {
-  "connection.connecting": "Connecting…",
+  "connection.connecting": "Connecting… What you write is kept and will be sent.",
   "connection.waiting": { one: "The server cannot be reached. What you write is kept and will be sent. Next try in {count} second.", other: "The server cannot be reached. What you write is kept and will be sent. Next try in {count} seconds." },
-  "connection.restarting": { one: "The server is restarting. Back in {count} second.", other: "The server is restarting. Back in {count} seconds." },
+  "connection.coming_back": "The server is restarting. What you write is kept and will be sent.",
+  "connection.failing": { one: "The server has a problem. What you write is kept and will be sent. Next try in {count} second.", other: "The server has a problem. What you write is kept and will be sent. Next try in {count} seconds." },
+  "connection.slow": { one: "This connection is too slow to keep up. Next try in {count} second.", other: "This connection is too slow to keep up. Next try in {count} seconds." },
+  "connection.hasty": { one: "Too much came from here at once. Next try in {count} second.", other: "Too much came from here at once. Next try in {count} seconds." },
+  "connection.disconnected": { one: "Those who run this site ended the connection. Back in {count} second.", other: "Those who run this site ended the connection. Back in {count} seconds." },
+  "connection.restarting": { one: "The server is restarting. What you write is kept and will be sent. Back in {count} second.", other: "The server is restarting. What you write is kept and will be sent. Back in {count} seconds." },
   "connection.offline": "No network. Messages you write are kept and sent when it is back.",
   "connection.live": "Connected.",
   "connection.logged_out": "You are logged out. What you write is kept and will be sent when you log in again.",
-  "connection.banned": "You have been banned or removed for now.",
+  "connection.kicked": "Those who run this site have sent you away. You may come back.",
+  "connection.banned": "You are banned until {until}. Drafts stay on this device.",
+  "connection.banned_for_good": "You are banned from this chat. Drafts stay on this device.",
+  "connection.ban_over": "Your ban is over.",
   "connection.crowded": "You have too many connections open. Close another tab, then try again.",
-  "connection.stopped": "The server ended this connection.",
+  "connection.stopped": "The server does not accept this page's connection. Reload the page; if that does not help, tell those who run this site.",
+  "fact.state": "State",
+  "fact.state.live": "connected",
+  "fact.state.connecting": "connecting",
+  "fact.state.waiting": "waiting for the next try",
+  "fact.state.offline": "no network",
+  "fact.state.logged_out": "logged out",
+  "fact.state.stopped": "ended by the server",
+  "fact.since": "Connected since",
+  "fact.latency": "Latency",
+  "fact.latency.ms": "{count} ms",
+  "fact.returns": "Reconnected",
+  "fact.returns.times": { one: "{count} time", other: "{count} times" },
+  "fact.last_end": "Last interruption",
+  "fact.last_end.none": "none",
+  "fact.worker": "Worker",
+  "fact.user": "User",
+  "fact.server": "Server",
+  "fact.browser": "Browser",
+  "copied": "Copied",
+  "copy.by_hand": "Selected: press Ctrl or ⌘ + C",
   "room.members": { one: "{count} member", other: "{count} members" },
   "room.direct": "Direct message",
   "room.everyone": "Everyone",
@@ -97,6 +125,13 @@ const format = (at, options) => new Intl.DateTimeFormat(language(), options).for
 export const clockTime = (at) => format(at, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 
 export const exactTime = (at) => format(at, { dateStyle: "full", timeStyle: "medium" });
+
+/** As short as it can be said today. */
+export const moment = (at, now = Date.now()) =>
+  isDay(at, now) ? clockTime(at) : format(at, { dateStyle: "medium", timeStyle: "short" });
+
+/** Why there is no connection, from what outage.js makes of it. */
+export const outageWords = ({ key, count, until }) => text(key, { count, until: until === undefined ? "" : moment(until) });
 
 const isDay = (at, time) => new Date(time).toDateString() === new Date(at).toDateString();
 const dayBefore = (time) => new Date(time).setDate(new Date(time).getDate() - 1);

@@ -1,0 +1,147 @@
+"""What people see of a connection that comes and goes, and what becomes of what they write."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Locator, expect
+
+from tests.person import Person, somebody
+from tests.servers import Server
+
+KEPT = "What you write is kept and will be sent."
+
+
+@pytest.fixture
+def newcomer(chromium: Browser, server: Server) -> Iterator[Person]:
+    """Alice, in a profile whose log-in may end with the test."""
+    with somebody(chromium, server.port) as alice:
+        alice.log_in("alice")
+        yield alice
+        assert alice.complaints == []
+
+
+def bar(person: Person) -> Locator:
+    return person.page.locator(".connection")
+
+
+def let_time_pass(person: Person) -> None:
+    """Longer than a page keeps quiet about an outage."""
+    person.page.clock.fast_forward(6_000)
+
+
+def with_a_clock(person: Person) -> None:
+    person.page.clock.install()
+    person.page.reload()
+
+
+def write(person: Person, *bodies: str) -> None:
+    """Without waiting for them to arrive."""
+    for body in bodies:
+        person.writing.fill(body)
+        person.writing.press("Enter")
+
+
+def test_without_a_network_what_is_written_waits_and_what_was_missed_comes(alice, bob):
+    with_a_clock(alice)
+    for each in (alice, bob):
+        each.enter("Kitchen")
+    alice.say("Before")
+    alice.page.context.set_offline(True)
+    expect(bar(alice)).to_be_hidden()
+    let_time_pass(alice)
+    expect(bar(alice)).to_contain_text("No network.")
+    write(alice, "from the tunnel")
+    bob.say("into the tunnel")
+    alice.page.context.set_offline(False)
+    expect(bar(alice)).to_be_hidden()
+    alice.sees("Before", "into the tunnel", "from the tunnel")
+    bob.sees("Before", "into the tunnel", "from the tunnel")
+    complaints, alice.complaints = alice.complaints, []
+    assert [words for words in complaints if "ERR_INTERNET_DISCONNECTED" not in words] == []
+
+
+def test_a_server_that_restarts_loses_and_doubles_nothing(alice, bob, server):
+    with_a_clock(alice)
+    for each in (alice, bob):
+        each.enter("Kitchen")
+    alice.say("Once")
+    server.stop()
+    write(alice, "while it", "was down")
+    let_time_pass(alice)
+    expect(bar(alice)).to_contain_text(KEPT)
+    server.start()
+    expect(bar(alice)).to_be_hidden()
+    for each in (alice, bob):
+        each.sees("Once", "while it", "was down")
+    bob.say("I have it all.")
+    alice.sees("Once", "while it", "was down", "I have it all.")
+
+
+def test_whoever_logs_out_elsewhere_loses_nothing_by_logging_in_again(newcomer):
+    newcomer.enter("Kitchen")
+    newcomer.say("Here")
+    log_out_in_another_tab(newcomer)
+    expect(bar(newcomer)).to_contain_text("You are logged out. What you write is kept")
+    write(newcomer, "there")
+    newcomer.writing.fill("half a tho")
+    place = newcomer.page.url
+    bar(newcomer).get_by_role("link", name="Log in").click()
+    fill_in(newcomer, "alice")
+    expect(newcomer.page).to_have_url(place)
+    newcomer.sees("Here", "there")
+    expect(newcomer.writing).to_have_value("half a tho")
+    newcomer.writing.fill("")
+
+
+def test_whoever_logs_in_as_somebody_else_finds_nothing_of_the_first(newcomer):
+    newcomer.enter("Kitchen")
+    newcomer.say("I am alice")
+    log_out_in_another_tab(newcomer)
+    expect(bar(newcomer)).to_contain_text("You are logged out.")
+    write(newcomer, "nobody else's business")
+    newcomer.writing.fill("nor this")
+    with newcomer.another_tab() as tab:
+        fill_in(tab, "bob")
+        tab.page.wait_for_url("**/")
+    newcomer.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(newcomer.page.locator(".rail-foot .name")).to_have_text("Bob")
+    newcomer.enter("Kitchen")
+    newcomer.sees("I am alice")
+    expect(newcomer.writing).to_have_value("")
+
+
+def log_out_in_another_tab(person: Person) -> None:
+    with person.another_tab() as tab:
+        tab.page.get_by_role("button", name="Log out").click()
+        tab.page.wait_for_url("**/login/**")
+
+
+def fill_in(person: Person, name: str) -> None:
+    person.page.get_by_label("Username").fill(name)
+    person.page.get_by_label("Password").fill("demo")
+    person.page.get_by_role("button", name="Log in").click()
+
+
+def test_whoever_is_banned_reads_why_also_after_a_reload(a_person, server):
+    with a_person("charlie") as charlie:
+        charlie.enter("Lobby")
+        server.manage("ban", "charlie", "--for", "1h")
+        expect(bar(charlie)).to_contain_text(re.compile(r"You are banned until .*\d\d:\d\d"))
+        expect(charlie.writing).to_be_disabled()
+        charlie.page.reload()
+        expect(bar(charlie)).to_contain_text("You are banned until")
+        expect(charlie.page.locator(".nothing p").first).to_contain_text("You are banned until")
+
+
+def test_whoever_is_kicked_comes_back_by_a_click(bob, server):
+    bob.enter("Kitchen")
+    server.manage("kick", "bob")
+    expect(bar(bob)).to_contain_text("have sent you away")
+    bar(bob).get_by_role("button", name="Details").click()
+    details = bob.page.get_by_role("dialog", name="Connection")
+    expect(details).to_contain_text("4503 (kicked or banned)")
+    details.get_by_role("button", name="Close").click()
+    bar(bob).get_by_role("button", name="Come back").click()
+    expect(bar(bob)).to_be_hidden()
+    bob.say("Here I am.")
