@@ -36,6 +36,13 @@ CONTEXT = 5  # of them are known already, where a page begins with what is new
 PLACES = ("before", "after", "around")
 DIGITS = 18  # of a place at most: what a database can count to
 
+KINDS = {  # in the order of the chat's own list
+    Room.Kind.EVERYONE: _("Everyone"),
+    Room.Kind.GROUP: _("Groups"),
+    Room.Kind.FEED: _("Feeds"),
+    Room.Kind.DIRECT: _("Direct"),
+}
+
 # Why not, where the error's own words are not for whoever reads this page.
 WHY = {
     "empty": _("Write something first."),
@@ -94,8 +101,11 @@ def home(request: HttpRequest) -> HttpResponse:
     user = _user(request)
     rooms.enrol(user)  # nobody may have seen this user before
     seats = sorted(access.standing(user.pk).seats.values(), key=_turn)
-    kinds = {kind: [_row(seat) for seat in seats if seat.room.kind == kind] for kind in Room.Kind}
-    return render(request, "chat/plain/rooms.html", {"user": user, "kinds": kinds.items()})
+    kinds = [
+        {"title": title, "rooms": [_row(seat) for seat in seats if seat.room.kind == kind]}
+        for kind, title in KINDS.items()
+    ]
+    return render(request, "chat/plain/rooms.html", {"kinds": kinds})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

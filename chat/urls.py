@@ -12,6 +12,7 @@ urlpatterns = [
     path("r/<slug:room>/m/<int:seq>/", views.chat, name="message"),
     path("plain/", plain.home, name="plain"),
     path("plain/r/<slug:room>/", plain.room, name="plain-room"),
+    path("console/", views.console, name="console"),
     path("login/", views.throttled(views.LogIn.as_view()), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("signup/", views.SignUp.as_view(), name="signup"),

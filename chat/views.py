@@ -28,6 +28,8 @@ from . import allowances, conf, limits, throttle
 from .models import Membership
 from .users import display_name, username
 
+WS_PATH = "/ws/"  # where the site mounts `routing`
+
 
 @never_cache
 @login_required
@@ -41,11 +43,17 @@ def chat(request: HttpRequest, room: str | None = None, seq: int | None = None) 
         "name": display_name(user),
         "room": room,
         "seq": seq,
-        "ws_path": "/ws/",
+        "ws_path": WS_PATH,
         "login_url": resolve_url(settings.LOGIN_URL),
         "logout_url": reverse("logout"),
     }
     return render(request, "chat/chat.html", {"config": config})
+
+
+@never_cache
+def console(request: HttpRequest) -> HttpResponse:
+    """A WebSocket in the hand of a developer; also of one who is not logged in."""
+    return render(request, "chat/console.html", {"ws_path": WS_PATH})
 
 
 class Onward(RedirectURLMixin):

@@ -24,6 +24,7 @@ PROTOCOL = ROOT / "docs" / "protocol.md"
 API = ROOT / "docs" / "api.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 SETTINGS = ROOT / "docs" / "settings.md"
+CLIENT = ROOT / "chat" / "static" / "chat"
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 by_path = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -117,6 +118,11 @@ def one_by_one(text: str) -> Iterator[dict[str, object]]:
         example, end = json.JSONDecoder().raw_decode(text)
         yield example
         text = text[end:]
+
+
+def test_the_console_has_an_example_of_all_that_a_client_says():
+    told = re.findall(r"^  { type: \"(\w+)\"", (CLIENT / "dialects.js").read_text(), re.M)
+    assert sorted(told) == sorted(types(*REQUESTS))
 
 
 # The HTTP API; tests/test_examples.py runs its commands
