@@ -119,6 +119,11 @@ class Person:
         yield tab
         tab.page.close()
 
+    def open_another_page(self) -> None:
+        """Instead of the one that was open, and nowhere yet."""
+        self.page.close()
+        self.page = self._profile.new_page()
+
     def close_the_page(self) -> None:
         self._address = self.page.url
         self.page.close()
