@@ -3,7 +3,7 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from . import api, health, plain, scrapes, views
+from . import api, health, installation, plain, scrapes, views
 
 urlpatterns = [
     path("", views.chat, name="chat"),
@@ -13,6 +13,7 @@ urlpatterns = [
     path("plain/", plain.home, name="plain"),
     path("plain/r/<slug:room>/", plain.room, name="plain-room"),
     path("console/", views.console, name="console"),
+    path("manifest.webmanifest", installation.manifest, name="manifest"),
     path("login/", views.throttled(views.LogIn.as_view()), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("signup/", views.SignUp.as_view(), name="signup"),
