@@ -33,6 +33,11 @@ class Fellow(NamedTuple):
     delivered_rev: int
     read_seq: int
     last_seen: datetime | None  # if they are not online
+    role: str
+
+
+Face = tuple[object, ...]
+FACE = ("name", "first_seq", "slow_mode", "open", "archived")
 
 
 class Place(NamedTuple):
@@ -45,6 +50,12 @@ class Place(NamedTuple):
     rev: int
     first_seq: int
     slow_mode: int  # seconds
+    open: bool
+    archived: bool
+
+    @property
+    def face(self) -> Face:
+        return tuple(getattr(self, field) for field in FACE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +71,8 @@ class Seat:
     fellows: tuple[Fellow, ...]  # of a small room all, with oneself; of a large one nobody
     peer: str | None  # username of the other one in a direct room, or one's own
     muted_until: float  # by this process's monotonic clock
+    notify: str
+    unread_from: int | None
 
     @property
     def is_small(self) -> bool:
@@ -68,15 +81,17 @@ class Seat:
 
     @property
     def may_write(self) -> bool:
-        """As far as the role goes."""
+        """As far as the room and the role go."""
+        if self.room.archived:
+            return False
         return self.room.kind != Room.Kind.FEED or self.role in MANAGERS
 
     @property
     def look(self) -> tuple[object, ...]:
         """What a client is told anew when it changes; cursors have frames of their own."""
-        who = tuple(fellow.username for fellow in self.fellows)
-        room = self.room
-        return (room.name, room.first_seq, room.slow_mode, self.role, self.members, who)
+        who = tuple((fellow.username, fellow.role) for fellow in self.fellows)
+        mine = (self.role, self.notify, self.unread_from)
+        return (*self.room.face, *mine, self.members, who)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +143,14 @@ def standings(
     rows = list(
         mine.values_list(
             *("user_id", "pk", "role", "delivered_rev", "read_seq", muted_for),
+            *("notify", "unread_from"),
             *("room_id", "room__kind", "room__name", "room__seq", "room__rev", "room__first_seq"),
-            "room__slow_mode",
+            *("room__slow_mode", "room__open", "room__archived"),
         )
     )
-    members = _count_members({row[6] for row in rows})
+    members = count_members({row[8] for row in rows})
     fellows = _fellows([room_id for room_id, n in members.items() if n <= conf.SMALL_ROOM])
-    for user_id, key, role, delivered_rev, read_seq, muted_for, *room in rows:
+    for user_id, key, role, delivered_rev, read_seq, muted_for, notify, unread_from, *room in rows:
         place = _place(*room)
         if place.pk in members:  # otherwise everybody has left it meanwhile
             here = fellows.get(place.pk, ())
@@ -148,6 +164,8 @@ def standings(
                 here,
                 _peer(place, user_id, here),
                 time.monotonic() + muted_for.total_seconds() if muted_for else 0,
+                intern(notify),
+                unread_from,
             )
     return standings
 
@@ -177,7 +195,7 @@ def seat(user_id: UserKey, room_id: str) -> Seat:
     return found
 
 
-def _count_members(room_ids: Collection[str]) -> dict[str, int]:
+def count_members(room_ids: Collection[str]) -> dict[str, int]:
     counted = Membership.objects.filter(room_id__in=room_ids).values("room_id")
     return dict(counted.annotate(n=Count("pk")).order_by().values_list("room_id", "n"))
 
@@ -188,7 +206,8 @@ def _fellows(room_ids: Collection[str]) -> dict[str, tuple[Fellow, ...]]:
         Membership.objects.filter(room_id__in=room_ids)
         .order_by("pk")
         .values_list(
-            *("room_id", "user_id", name, "delivered_rev", "read_seq", "user__chat_last_seen__at")
+            *("room_id", "user_id", name, "delivered_rev", "read_seq"),
+            *("user__chat_last_seen__at", "role"),
         )
     )
     fellows: dict[str, list[Fellow]] = defaultdict(list)

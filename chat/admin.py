@@ -86,11 +86,11 @@ class SeatInline(admin.TabularInline):
 
 @admin.register(Room)
 class RoomAdmin(admin.ModelAdmin):
-    list_display = ["__str__", "kind", "open", "seq", "created_at"]
-    list_filter = ["kind", "open"]
+    list_display = ["__str__", "kind", "open", "archived", "seq", "created_at"]
+    list_filter = ["kind", "open", "archived"]
     search_fields = ["id__exact", "name"]
     show_full_result_count = False
-    fields = ["kind", "name", "open", "slow_mode", "id", "seq", "rev", "created_at"]
+    fields = ["kind", "name", "open", "archived", "slow_mode", "id", "seq", "rev", "created_at"]
     readonly_fields = ["id", "seq", "rev", "created_at"]
 
     def has_delete_permission(self, request: HttpRequest, obj: Room | None = None) -> bool:
@@ -99,7 +99,7 @@ class RoomAdmin(admin.ModelAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Room | None = None) -> list[str]:
         if obj is None:
             return [*self.readonly_fields]
-        settled = ["kind"] if obj.kind in MANAGED else ["kind", "open"]
+        settled = ["kind"] if obj.kind in MANAGED else ["kind", "open", "archived"]
         return [*self.readonly_fields, *settled, *(["name"] if obj.pair else [])]
 
     def get_inlines(self, request: HttpRequest, obj: Room | None) -> list[type[InlineModelAdmin]]:
@@ -118,8 +118,7 @@ class RoomAdmin(admin.ModelAdmin):
         if not change:
             obj.save(force_insert=True)
         elif form.changed_data:
-            obj.save(update_fields=form.changed_data)
-            access.raise_for(obj.memberships.values_list("user", flat=True))
+            obj.save(update_fields=form.changed_data)  # which workers notice in the room itself
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         formset.save(commit=False)

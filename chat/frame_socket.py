@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from django.utils import timezone
 from msgspec import Raw
 
-from . import allowances, conf, frames, metrics, serializers, users
+from . import allowances, conf, frames, metrics, rooms, serializers, users
 from .access import Seat
 from .announcements import Batch
 from .archive import NEVER, Cursor, Page
@@ -18,14 +19,32 @@ from .errors import BadFrame, ChatError, NotFound, RateLimited
 from .limits import Strikes
 from .messaging import Draft, Posted
 from .sockets import ASGISend, Endpoint, Socket
+from .users import UserKey
 from .worker import Worker
 
 logger = logging.getLogger(__name__)
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 LINES_AT_ONCE = 50  # of one WebSocket message, until others have their turn
 BAD_FRAMES = (20, 10.0)  # tolerated within so many seconds
 HASTY_POSTS = (100, 10.0)
-CHANGES = frames.Edit | frames.Delete | frames.Open | frames.Join | frames.Leave
+CHANGES = (
+    frames.Edit
+    | frames.Delete
+    | frames.Open
+    | frames.Create
+    | frames.Rename
+    | frames.Archive
+    | frames.Join
+    | frames.Leave
+    | frames.Invite
+    | frames.Remove
+    | frames.Appoint
+    | frames.Notify
+    | frames.MarkUnread
+)
 
 
 class FrameSocket(Socket):
@@ -83,15 +102,17 @@ class FrameSocket(Socket):
     def show_room(self, seat: Seat) -> None:
         self.tell(self._room(seat))
 
-    def _tell_room(self, taken: Seat, ref: str | None) -> None:
+    def _tell_room(self, room_id: str, ref: str | None) -> None:
         """Answer with a room; NotFound if its seat, taken just now, is gone already."""
-        if (seat := self.seats.get(taken.room.pk)) is None:
+        if (seat := self.seats.get(room_id)) is None:
             raise NotFound
         self.tell(self._room(seat, ref))
 
     def _room(self, seat: Seat, ref: str | None = None) -> frames.Room:
-        online = self._worker.presence.online
-        return serializers.room_frame(seat, lambda u: u in online or u == self.user_id, ref)
+        return serializers.room_frame(seat, self._is_online, ref)
+
+    def _is_online(self, user_id: UserKey) -> bool:
+        return user_id in self._worker.presence.online or user_id == self.user_id
 
     def relay(self, line: bytes) -> None:
         self.hand(line.decode())
@@ -170,14 +191,39 @@ class FrameSocket(Socket):
                 await worker.delete(user, room_id, seq)
                 self.tell(frames.Ok(ref=ref))
             case frames.Open(to=name):
-                self._tell_room(await worker.open_direct(user, name), ref)
+                self._tell_room((await worker.open_direct(user, name)).room.pk, ref)
+            case frames.Create():
+                self._tell_room((await worker.create(user, request)).room.pk, ref)
             case frames.Join(room=room_id):
-                self._tell_room(await worker.join(user, room_id), ref)
-            case frames.Leave(room=room_id):
-                await worker.leave(user, room_id)
-                self.tell(frames.Ok(ref=ref))
+                await worker.change(rooms.join, user, room_id)
+                self._tell_room(room_id, ref)
+            case frames.CallRoll() | frames.Find():
+                await self._look_up(request)
             case frames.Ping():
                 self.tell(frames.Pong(ref=ref, time=frames.timestamp(timezone.now())))
+            case _:
+                await self._change_room(request)
+                self.tell(frames.Ok(ref=ref))
+
+    async def _change_room(self, request: frames.Request) -> None:
+        worker, user = self._worker, self.identity.user
+        match request:
+            case frames.Rename(room=room_id, name=name):
+                await worker.change(rooms.rename, user, room_id, name)
+            case frames.Archive(room=room_id, archived=archived):
+                await worker.change(rooms.archive, user, room_id, archived)
+            case frames.Leave(room=room_id):
+                await worker.change(rooms.leave, user, room_id)
+            case frames.Invite(room=room_id, users=names):
+                await worker.invite(user, room_id, names)
+            case frames.Remove(room=room_id, user=name):
+                await worker.remove(user, room_id, name)
+            case frames.Appoint(room=room_id, user=name, role=role):
+                await worker.appoint(user, room_id, name, role)
+            case frames.Notify(room=room_id, level=level):
+                await worker.mark(rooms.notify, user, room_id, level)
+            case frames.MarkUnread(room=room_id, seq=seq):
+                await worker.mark(rooms.mark_unread, user, room_id, seq)
 
     async def _resume(self, request: frames.Resume) -> None:
         switchboard = self._worker.switchboard
@@ -257,15 +303,28 @@ class FrameSocket(Socket):
         return error is not None or future.cancelled()
 
     async def _look(self, request: frames.Look) -> None:
-        user_id = self.identity.user.pk
-        switchboard = self._worker.switchboard
-        # As over HTTP: or one user with many connections would keep all readers busy.
+        self.hand(await self._read(serializers.history_line, self.user_id, request))
+
+    async def _look_up(self, request: frames.CallRoll | frames.Find) -> None:
+        match request:
+            case frames.CallRoll():
+                self.tell(
+                    await self._read(
+                        serializers.members_frame, request, self.user_id, self._is_online
+                    )
+                )
+            case frames.Find():
+                self.tell(await self._read(serializers.found_frame, request, self.user_id))
+
+    async def _read(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """As over HTTP: or one user with many connections would keep all readers busy."""
         asking = allowances.requests(self.visitor)
         self._worker.limits.insist(*asking, detail="You ask too often.")
+        switchboard = self._worker.switchboard
         switchboard.insist_on_sight()
-        line = await switchboard.read(serializers.history_line, user_id, request)
+        answer = await switchboard.read(function, *args, **kwargs)
         switchboard.insist_on_sight()  # what was read before cannot be checked any more
-        self.hand(line)
+        return answer
 
 
 def _error_frame(error: ChatError, ref: str | None) -> frames.Error:

@@ -7,7 +7,7 @@ A WebSocket message carries one or more frames, one JSON object per line. Whatev
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 from uuid import UUID
 
 import msgspec
@@ -20,6 +20,7 @@ Ref = Annotated[str, Meta(max_length=64)]
 RoomId = Annotated[str, Meta(max_length=64)]
 Username = Annotated[str, Meta(max_length=254)]
 Cursors = dict[RoomId, Number]
+People = Annotated[list[Username], Meta(max_length=100)]
 
 
 class Frame(Struct, kw_only=True, omit_defaults=True):
@@ -84,6 +85,64 @@ class Leave(Frame, tag="leave"):
     room: RoomId
 
 
+class Create(Frame, tag="create"):
+    name: str
+    kind: Literal["group", "feed"] = "group"
+    members: People = []
+    open: bool = False
+
+
+class Rename(Frame, tag="rename"):
+    room: RoomId
+    name: str
+
+
+class Archive(Frame, tag="archive"):
+    room: RoomId
+    archived: bool
+
+
+class Invite(Frame, tag="invite"):
+    room: RoomId
+    users: Annotated[People, Meta(min_length=1)]
+
+
+class Remove(Frame, tag="remove"):
+    room: RoomId
+    user: Username
+
+
+class Appoint(Frame, tag="appoint"):
+    room: RoomId
+    user: Username
+    role: Literal["owner", "moderator", "member"]
+
+
+class Notify(Frame, tag="notify"):
+    room: RoomId
+    level: Literal["all", "none"]
+
+
+class MarkUnread(Frame, tag="unread"):
+    room: RoomId
+    seq: Number | None = None
+
+
+class CallRoll(Frame, tag="members"):
+    """Ask who is in a room."""
+
+    room: RoomId
+    after: Username = ""
+    limit: Annotated[int, Meta(ge=1, le=200)] = 200
+
+
+class Find(Frame, tag="find"):
+    """Look for people, and for rooms that are open."""
+
+    query: Username
+    limit: Annotated[int, Meta(ge=1, le=50)] = 20
+
+
 class Look(Frame, tag="history"):
     """Ask for a piece of a room's history."""
 
@@ -102,7 +161,30 @@ class Ping(Frame, tag="ping"):
     pass
 
 
-Request = Resume | Post | Edit | Delete | Ack | Read | Typing | Open | Join | Leave | Look | Ping
+Request = (
+    Resume
+    | Post
+    | Edit
+    | Delete
+    | Ack
+    | Read
+    | Typing
+    | Open
+    | Create
+    | Rename
+    | Archive
+    | Join
+    | Leave
+    | Invite
+    | Remove
+    | Appoint
+    | Notify
+    | MarkUnread
+    | CallRoll
+    | Find
+    | Look
+    | Ping
+)
 
 _requests: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 _types = {frame.__struct_config__.tag for frame in Request.__args__}
@@ -155,7 +237,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _holds_nul(value: object) -> bool:
-    texts = [value] if isinstance(value, str) else value if isinstance(value, dict) else []
+    texts = [value] if isinstance(value, str) else value if isinstance(value, dict | list) else []
     return any("\0" in text for text in texts)
 
 
@@ -184,11 +266,16 @@ class Room(Frame, tag="room"):
     delivered_rev: int
     read_seq: int
     slow_mode: int = 0  # seconds
+    open: bool = False
+    archived: bool = False
+    notify: str = "all"
+    unread_from: int | None = None
     peer: str | None = None
     # Of a small room's members, by username:
     receipts: dict[str, tuple[int, int]] | None = None  # delivered_rev and read_seq
     online: list[str] | None = None
     last_seen: dict[str, str] | None = None  # of those who are not online
+    roles: dict[str, str] | None = None  # of those who are more than members
 
 
 class Left(Frame, tag="room"):
@@ -279,6 +366,30 @@ class History(Frame, tag="history"):
     messages: Sequence[msgspec.Raw]  # encoded `Message` frames
     more_before: bool
     more_after: bool
+
+
+class Member(Struct, frozen=True):
+    user: str
+    role: str
+    online: bool
+
+
+class Members(Frame, tag="members"):
+    room: str
+    members: Sequence[Member]
+    more: bool
+
+
+class OpenRoom(Struct, frozen=True):
+    room: str
+    name: str
+    kind: str
+    members: int
+
+
+class Found(Frame, tag="found"):
+    users: Sequence[str]
+    rooms: Sequence[OpenRoom]
 
 
 class Ok(Frame, tag="ok"):

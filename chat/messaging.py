@@ -67,6 +67,7 @@ class LockedRoom:
     seq: int
     rev: int
     slow_mode: timedelta  # between two messages of a member
+    archived: bool
     now: datetime  # by the database's clock
 
 
@@ -169,11 +170,13 @@ def _outcome(place: Callable[[Draft], Posted], draft: Draft) -> Posted | ChatErr
 def _lock(room_ids: Collection[str], *, wait: bool = True) -> list[LockedRoom]:
     """Rooms under their row locks, taken in the order of their ids."""
     keys = [[room_id] for room_id in room_ids]
-    read = f"id, kind, seq, rev, slow_mode, {rows.now()}"
+    read = f"id, kind, seq, rev, slow_mode, archived, {rows.now()}"
     locked = rows.find(Room, ["id"], keys, read, lock=True, skip_locked=not wait)
     return [
-        LockedRoom(pk, kind, seq, rev, timedelta(seconds=slow_mode), rows.moment(now))
-        for pk, kind, seq, rev, slow_mode, now in locked
+        LockedRoom(
+            pk, kind, seq, rev, timedelta(seconds=slow_mode), bool(archived), rows.moment(now)
+        )
+        for pk, kind, seq, rev, slow_mode, archived, now in locked
     ]
 
 
@@ -259,11 +262,17 @@ def _check_body(body: str) -> None:
 def _check_permission(room: LockedRoom, seat: LockedSeat) -> None:
     if seat.banned_until is not None and seat.banned_until > room.now:
         raise Banned
+    _insist_on_life(room)
     if room.kind == Room.Kind.FEED and seat.role not in MANAGERS:
         raise Forbidden("Only its owner and moderators write here.")
     if seat.muted_until is not None and seat.muted_until > room.now:
         remaining = seat.muted_until - room.now
         raise Muted(retry_after_ms=int(remaining.total_seconds() * 1000))
+
+
+def _insist_on_life(room: LockedRoom) -> None:
+    if room.archived:
+        raise Forbidden("This room is archived: nothing is said or changed here any more.")
 
 
 def _check_pace(room: LockedRoom, seat: LockedSeat) -> None:
@@ -321,6 +330,7 @@ def delete(user: AbstractBaseUser, room_id: str, seq: int) -> Message:
         seat = _seat(user, room)
         if message.sender_id != user.pk and seat.role not in MANAGERS:
             raise Forbidden
+        _insist_on_life(room)
         return _bury(message, room)
 
     return _change(room_id, seq, change)

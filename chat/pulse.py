@@ -4,10 +4,11 @@ from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
 from django.db.models.functions import Now
 
+from . import users
+from .access import FACE, Face
 from .models import Access, Epoch, Room, Token
 from .users import UserKey
 
@@ -25,7 +26,7 @@ class Pulse:
 
     life: Life
     heads: Mapping[str, int]  # rev by room id
-    beginnings: Mapping[str, int]  # first_seq by room id
+    faces: Mapping[str, Face]  # by room id
     versions: Mapping[UserKey, int]  # of access, by user
     credentials: Set[str]  # keys of sessions and digests of tokens that have not expired
 
@@ -34,24 +35,20 @@ def pulse(
     room_ids: Collection[str], user_ids: Collection[UserKey], credentials: Collection[str]
 ) -> Pulse:
     """Read it for the rooms, users and credentials that have sockets on this worker."""
-    rooms = list(Room.objects.filter(pk__in=room_ids).values_list("pk", "rev", "first_seq"))
+    rooms = list(Room.objects.filter(pk__in=room_ids).values_list("pk", "rev", *FACE))
     versions = Access.objects.filter(pk__in=user_ids).values_list("pk", "version")
-    if _knows_activity():  # whoever is switched off by a plain update has no version any more
+    if users.knows_activity():  # whoever is switched off by a plain update has no version any more
         versions = versions.filter(user__is_active=True)
     # By the database's clock: workers whose clocks differ agree on whose time is over.
     sessions = Session.objects.filter(pk__in=credentials, expire_date__gt=Now())
     tokens = Token.objects.filter(pk__in=credentials, expires_at__gt=Now())
     return Pulse(
         life(),
-        {pk: rev for pk, rev, _ in rooms},
-        {pk: first_seq for pk, _, first_seq in rooms},
+        {pk: rev for pk, rev, *_ in rooms},
+        {pk: tuple(face) for pk, _, *face in rooms},
         dict(versions),
         {*sessions.values_list("pk", flat=True), *tokens.values_list("pk", flat=True)},
     )
-
-
-def _knows_activity() -> bool:
-    return any(field.name == "is_active" for field in get_user_model()._meta.get_fields())
 
 
 def life() -> Life:

@@ -6,8 +6,8 @@ It decides nothing: which socket is live, and what is to be healed, is up to the
 from collections import deque
 from dataclasses import dataclass, field
 
+from .access import Face
 from .announcements import Batch
-from .archive import NEVER
 from .sockets import Socket
 
 RECENT_BYTES = 256 * 1024  # of its last batches, to meet a head that moves on
@@ -24,7 +24,7 @@ class RoomHere:
     live: set[Socket] = field(default_factory=set)
     head: int = UNKNOWN  # last rev fanned out here
     stored: int = UNKNOWN  # last rev that is stored, as far as we know from more than hearsay
-    first_seq: int = NEVER  # the lowest that a socket here was told
+    face: Face | None = None  # what all sockets here were told; None: perhaps not the same
     early: dict[int, Batch] = field(default_factory=dict)  # announced before what they follow on
     recent: deque[Batch] = field(default_factory=deque)  # the last ones, up to the head
     recent_bytes: int = 0

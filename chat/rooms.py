@@ -19,6 +19,8 @@ from .errors import BadFrame, Forbidden, Muted, NotFound
 from .models import Access, Membership, Room
 from .users import UserKey
 
+OWNER = Membership.Role.OWNER
+OWNERS = (OWNER,)
 EVERYONE = "Lobby"  # the name that the room of everybody is born with
 
 
@@ -86,26 +88,48 @@ def create(
     """A new group or feed, with its owner and first members in it."""
     if kind not in (Room.Kind.GROUP, Room.Kind.FEED):
         raise BadFrame("A room is a group or a feed.")
-    room = Room(kind=kind, name=name.strip(), open=open)
-    try:
-        if not room.name:
-            raise BadFrame("A room needs a name.")
-        room.clean_fields()
-    except ValidationError as error:
-        raise BadFrame("; ".join(error.messages)) from None
-    if _owned(owner) >= conf.ROOMS_OWNED:
+    room = Room(kind=kind, open=open)
+    _give_name(room, name)
+    if _owns_many(owner):
         raise Forbidden("You own as many rooms as anybody may.")
     with transaction.atomic():
         room.save(force_insert=True)
-        _insert_seats(room, [owner], Membership.Role.OWNER)
+        _insert_seats(room, [owner], OWNER)
         others = _insert_seats(room, [user for user in members if user.pk != owner.pk])
         _raise_access_in(room, came=[owner.pk, *others])
     return room
 
 
-def _owned(user: AbstractBaseUser) -> int:
-    """How many rooms; somebody who makes some at the same moment may get one more."""
-    return Membership.objects.filter(user_id=user.pk, role=Membership.Role.OWNER).count()
+def _give_name(room: Room, name: str) -> None:
+    room.name = name.strip()
+    if not room.name:
+        raise BadFrame("A room needs a name.")
+    try:
+        room.clean_fields()
+    except ValidationError as error:
+        raise BadFrame("; ".join(error.messages)) from None
+
+
+def _owns_many(user: AbstractBaseUser) -> bool:
+    """As many as anybody may; who makes some at the same moment may get one more."""
+    owned = Membership.objects.filter(user_id=user.pk, role=OWNER)
+    return owned.count() >= conf.ROOMS_OWNED
+
+
+def rename(actor: AbstractBaseUser, room_id: str, name: str) -> None:
+    """An owner or moderator gives it another name."""
+    with transaction.atomic():
+        room = _managed_room(actor, room_id)
+        _give_name(room, name)
+        room.save(update_fields=["name"])
+
+
+def archive(actor: AbstractBaseUser, room_id: str, archived: bool) -> None:
+    """An owner closes it for good, or opens it again: it can be read, and nothing is said."""
+    with transaction.atomic():
+        room = _managed_room(actor, room_id, OWNERS)
+        room.archived = archived
+        room.save(update_fields=["archived"])
 
 
 def join(user: AbstractBaseUser, room_id: str) -> None:
@@ -116,9 +140,13 @@ def join(user: AbstractBaseUser, room_id: str) -> None:
             return
         if not room.open:
             raise NotFound
+        _insist_on_life(room)
         _seat(room, [user])
-        # As if they had just written: or whoever leaves and comes back would not have to wait.
-        Membership.objects.filter(room=room, user_id=user.pk).update(posted_at=Now())
+
+
+def _insist_on_life(room: Room) -> None:
+    if room.archived:
+        raise Forbidden("This room is archived: nobody comes in any more.")
 
 
 def leave(user: AbstractBaseUser, room_id: str) -> None:
@@ -143,24 +171,71 @@ def _insist_on_voice(membership: Membership) -> None:
         raise Muted("You may not leave this room while you are muted.", retry_after_ms=wait)
 
 
-def add(actor: AbstractBaseUser, room_id: str, user: AbstractBaseUser) -> None:
-    """An owner or moderator brings somebody in."""
+def invite(actor: AbstractBaseUser, room_id: str, *users: AbstractBaseUser) -> None:
+    """An owner or moderator brings people in; into an open room anybody who is there."""
     with transaction.atomic():
-        room = _managed_room(actor, room_id)
-        _seat(room, [user])
+        room = _lock(room_id)
+        _insist_on_role(room, actor, Membership.Role.values if room.open else MANAGERS)
+        _insist_on_life(room)
+        _seat(room, users)
 
 
 def remove(actor: AbstractBaseUser, room_id: str, user: AbstractBaseUser) -> None:
     """An owner or moderator sends somebody out; only an owner can send an owner."""
+    if user.pk == actor.pk:
+        leave(user, room_id)
+        return
     with transaction.atomic():
         room = _managed_room(actor, room_id)
         membership = _membership(room, user)
-        if (
-            membership.role == Membership.Role.OWNER
-            and _membership(room, actor).role != Membership.Role.OWNER
-        ):
-            raise Forbidden
+        if membership.role == OWNER and _membership(room, actor).role != OWNER:
+            raise Forbidden("Only an owner can send an owner out.")
         _unseat(room, membership)
+
+
+def appoint(actor: AbstractBaseUser, room_id: str, user: AbstractBaseUser, role: str) -> None:
+    """An owner gives somebody another role. There is always an owner left."""
+    with transaction.atomic():
+        room = _managed_room(actor, room_id, OWNERS)
+        membership = _membership(room, user)
+        if role == OWNER != membership.role and _owns_many(user):
+            raise Forbidden("They own as many rooms as anybody may.")
+        if membership.role == OWNER != role and not _others_own(room, membership):
+            raise Forbidden("The last owner cannot step down; appoint another one first.")
+        membership.role = role
+        membership.save(update_fields=["role"])
+        _raise_access_in(room, changed=[user.pk])
+
+
+def _others_own(room: Room, membership: Membership) -> bool:
+    return room.memberships.filter(role=OWNER).exclude(pk=membership.pk).exists()
+
+
+# What concerns nobody else
+
+
+def notify(user: AbstractBaseUser, room_id: str, level: str) -> None:
+    """What the user wants to be told of while looking elsewhere."""
+    with transaction.atomic():
+        _change_own(user, room_id, notify=level)
+
+
+def mark_unread(user: AbstractBaseUser, room_id: str, seq: int | None) -> None:
+    """Mark it as unread from this message on; None: not any more. Nobody else is told."""
+    with transaction.atomic():
+        if seq is not None and not _holds(room_id, seq):
+            raise NotFound
+        _change_own(user, room_id, unread_from=seq)
+
+
+def _holds(room_id: str, seq: int) -> bool:
+    return Room.objects.filter(pk=room_id, first_seq__lte=seq, seq__gte=seq).exists()
+
+
+def _change_own(user: AbstractBaseUser, room_id: str, **changes: object) -> None:
+    if not Membership.objects.filter(room_id=room_id, user_id=user.pk).update(**changes):
+        raise NotFound
+    access.raise_for([user.pk])
 
 
 # On the site's own authority: nobody's role is asked
@@ -195,12 +270,16 @@ def _membership(room: Room, user: AbstractBaseUser) -> Membership:
         raise NotFound from None
 
 
-def _managed_room(actor: AbstractBaseUser, room_id: str) -> Room:
+def _managed_room(actor: AbstractBaseUser, room_id: str, roles: Collection[str] = MANAGERS) -> Room:
     room = _lock(room_id)
-    role = _membership(room, actor).role
-    if room.kind in (Room.Kind.EVERYONE, Room.Kind.DIRECT) or role not in MANAGERS:
-        raise Forbidden
+    _insist_on_role(room, actor, roles)
     return room
+
+
+def _insist_on_role(room: Room, actor: AbstractBaseUser, roles: Collection[str]) -> None:
+    role = _membership(room, actor).role
+    if room.kind in (Room.Kind.EVERYONE, Room.Kind.DIRECT) or role not in roles:
+        raise Forbidden
 
 
 def _seat(
@@ -218,7 +297,15 @@ def _insert_seats(
     (The head of a new direct room is 0, so that its first message waits for both.)
     """
     newcomers = [
-        Membership(room=room, user_id=user.pk, role=role, delivered_rev=room.rev, read_seq=room.seq)
+        Membership(
+            room=room,
+            user_id=user.pk,
+            role=role,
+            delivered_rev=room.rev,
+            read_seq=room.seq,
+            # As if they had just written: or whoever leaves and comes back would not have to wait.
+            posted_at=Now() if room.open else None,
+        )
         for user in users
     ]
     Membership.objects.bulk_create(newcomers, ignore_conflicts=True)
@@ -226,30 +313,30 @@ def _insert_seats(
 
 
 def _unseat(room: Room, membership: Membership) -> None:
-    if membership.role == Membership.Role.OWNER:
+    if membership.role == OWNER:
         # Another may become it: lock them in order, as whoever moves cursors does.
         list(room.memberships.select_for_update(no_key=True).order_by("pk").values_list("pk"))
     membership.delete()
-    if membership.role == Membership.Role.OWNER:
+    if membership.role == OWNER:
         rest = Membership.objects.filter(room=room)
-        if not rest.filter(role=Membership.Role.OWNER).exists():
+        if not rest.filter(role=OWNER).exists():
             heir = (
                 rest.filter(role=Membership.Role.MODERATOR).order_by("pk").first()
                 or rest.order_by("pk").first()
             )
             if heir is not None:
-                heir.role = Membership.Role.OWNER
+                heir.role = OWNER
                 heir.save(update_fields=["role"])
-    _raise_access_in(room, went=[membership.user_id])
+    _raise_access_in(room, changed=[membership.user_id])
 
 
 def _raise_access_in(
-    room: Room, *, came: Sequence[UserKey] = (), went: Sequence[UserKey] = ()
+    room: Room, *, came: Sequence[UserKey] = (), changed: Sequence[UserKey] = ()
 ) -> None:
-    """Raise it for who came or went and, in a small room, for who sees them come or go.
+    """Raise it for who came, went or became something else and, in a small room, who sees it.
 
     A room that was small until they came is one, too: its members learn that it is not any more.
     """
     most = conf.SMALL_ROOM + len(came)
     seeing = list(room.memberships.values_list("user_id", flat=True)[: most + 1])
-    access.raise_for({*came, *went, *(seeing if len(seeing) <= most else ())})
+    access.raise_for({*came, *changed, *(seeing if len(seeing) <= most else ())})

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from . import archive, conf, frames
+from . import archive, conf, directory, frames
 from .access import Seat
 from .archive import History, Page
 from .models import Membership, Message
@@ -37,6 +37,7 @@ def room_frame(
 ) -> frames.Room:
     room = seat.room
     online = [f.username for f in seat.fellows if is_online(f.user_id)]
+    leading = {f.username: f.role for f in seat.fellows if f.role != Membership.Role.MEMBER}
     away = [f for f in seat.fellows if f.last_seen and f.username not in online]
     return frames.Room(
         ref=ref,
@@ -50,11 +51,16 @@ def room_frame(
         seq=room.seq,
         first_seq=room.first_seq,
         slow_mode=room.slow_mode,
+        open=room.open,
+        archived=room.archived,
+        notify=seat.notify,
+        unread_from=seat.unread_from and max(seat.unread_from, room.first_seq),
         delivered_rev=seat.delivered_rev,
         read_seq=max(seat.read_seq, room.first_seq - 1),  # what is gone is not unread
         receipts={f.username: (f.delivered_rev, f.read_seq) for f in seat.fellows} or None,
         online=online if seat.fellows else None,
         last_seen={f.username: frames.timestamp(f.last_seen) for f in away if f.last_seen} or None,
+        roles=leading or None,
     )
 
 
@@ -126,6 +132,29 @@ def history_line(user_id: UserKey, request: frames.Look) -> str:
         if len(line) <= conf.PAYLOAD_BYTES:
             return line.decode()
         limit = len(history.messages) // 2  # long ones: fewer of them fit
+
+
+def members_frame(
+    request: frames.CallRoll, user_id: UserKey, is_online: Callable[[UserKey], bool]
+) -> frames.Members:
+    """Who is in a room: the next ones behind a username."""
+    found, more = directory.members(user_id, request.room, request.after, request.limit)
+    return frames.Members(
+        ref=request.ref,
+        room=request.room,
+        members=[frames.Member(m.username, m.role, is_online(m.user_id)) for m in found],
+        more=more,
+    )
+
+
+def found_frame(request: frames.Find, user_id: UserKey) -> frames.Found:
+    """Whom and what somebody may be looking for."""
+    rooms = directory.open_rooms(user_id, request.query, request.limit)
+    return frames.Found(
+        ref=request.ref,
+        users=directory.people(request.query, request.limit),
+        rooms=[frames.OpenRoom(*room) for room in rooms],
+    )
 
 
 def posted_frame(message: Message, ref: str | None) -> frames.Posted:

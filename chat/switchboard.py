@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import ParamSpec, Self, TypeVar
 
 from . import archive, frames, metrics, serializers
-from .access import Seat, Standing
+from .access import Face, Seat, Standing
 from .addresses import household
 from .announcements import Announcement, Announcer, Batch, Relay
 from .archive import NEVER, Cursor, Page
@@ -147,7 +147,11 @@ class Switchboard:
         socket.behind[room_id] = Cursor(seat.delivered_rev)
         here = self._rooms.setdefault(room_id, RoomHere())
         here.sockets.add(socket)
-        here.first_seq = min(here.first_seq, seat.room.first_seq)
+        self._tell_face(here, seat)
+
+    def _tell_face(self, here: RoomHere, seat: Seat) -> None:
+        if here.face != seat.room.face:
+            here.face = None
 
     def _unseat(self, socket: Socket, room_id: str) -> None:
         socket.seats.pop(room_id, None)
@@ -458,19 +462,20 @@ class Switchboard:
         here = self._rooms.get(room_id)
         return list(here.sockets) if here else []
 
-    def lagging(self, room_id: str, first_seq: int) -> list[Socket]:
-        """Sockets that do not know yet that a room begins there: what lies before is gone."""
-        if (here := self._rooms.get(room_id)) is None or here.first_seq >= first_seq:
+    def misled(self, room_id: str, face: Face) -> list[Socket]:
+        """Sockets that were told something else of how a room is: its name, or where it begins."""
+        if (here := self._rooms.get(room_id)) is None or here.face == face:
             return []
-        told = {socket: socket.seats[room_id].room.first_seq for socket in here.sockets}
-        here.first_seq = min(told.values())
-        return [socket for socket, known in told.items() if known < first_seq]
+        found = [socket for socket in here.sockets if socket.seats[room_id].room.face != face]
+        here.face = None if found else face
+        return found
 
     def show_seat(self, socket: Socket, seat: Seat) -> None:
         """Let a socket that is in the room know how it is now."""
         known = socket.seats.get(seat.room.pk)
         if known is not None:
             socket.seats[seat.room.pk] = seat
+            self._tell_face(self._rooms[seat.room.pk], seat)
             if socket.resumed and known.look != seat.look:
                 socket.show_room(seat)
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Self
 
 from . import access, conf, frames, leases
-from .access import Standing
+from .access import Face, Standing
 from .authentication import Identity, identities
 from .close_codes import CloseCode
 from .database import DatabaseThreads
@@ -92,8 +92,8 @@ class Watch:
             return
         for room_id, head in now.heads.items():
             switchboard.compare(room_id, heads[room_id], head)
-        if lagging := [pair for pair in now.beginnings.items() if switchboard.lagging(*pair)]:
-            self._show_beginnings_soon(lagging)
+        if changed_faces := [pair for pair in now.faces.items() if switchboard.misled(*pair)]:
+            self._show_faces_soon(changed_faces)
         gone = heads.keys() - now.heads.keys()
         changed = self._changed(shown, now.versions, gone, credentials - now.credentials)
         if switchboard.is_blind:  # first of all, what they may not see any more
@@ -177,14 +177,14 @@ class Watch:
                 self._switchboard.reseat(socket, standing)
         return True
 
-    def _show_beginnings_soon(self, beginnings: Sequence[tuple[str, int]]) -> None:
+    def _show_faces_soon(self, faces: Sequence[tuple[str, Face]]) -> None:
         if self._showing is None or self._showing.done():
-            self._showing = self._tasks.start(self._show_beginnings(beginnings))
+            self._showing = self._tasks.start(self._show_faces(faces))
 
-    async def _show_beginnings(self, beginnings: Sequence[tuple[str, int]]) -> None:
-        """Tell who is in these rooms what is gone of them; some at a time, for they may be all."""
-        for room_id, first_seq in beginnings:
-            sockets = self._switchboard.lagging(room_id, first_seq)
+    async def _show_faces(self, faces: Sequence[tuple[str, Face]]) -> None:
+        """Tell who is in these rooms how they are now; some at a time, for they may be all."""
+        for room_id, face in faces:
+            sockets = self._switchboard.misled(room_id, face)
             for start in range(0, len(sockets), SEATS_AT_ONCE):
                 some = sockets[start : start + SEATS_AT_ONCE]
                 users = {socket.identity.user.pk for socket in some}

@@ -22,7 +22,7 @@ from typing import Any, Self
 from django.contrib.auth.base_user import AbstractBaseUser
 from structlog.contextvars import bind_contextvars, bound_contextvars
 
-from . import access, allowances, authentication, conf, messaging, rooms, users
+from . import access, allowances, authentication, conf, frames, messaging, rooms, users
 from .access import Seat, Standing
 from .addresses import household
 from .allowances import Visitor
@@ -62,6 +62,7 @@ Receive = Callable[[], Awaitable[Scope]]
 Send = Callable[[Any], Awaitable[None]]
 # Who connects, and what they may see; None if they have yet to be enrolled.
 Admission = tuple[Identity, Standing | None]
+Verb = Callable[..., None]  # of `rooms`, for a user and a room
 ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
@@ -185,24 +186,44 @@ class Worker:
         await self._show_change(user, seat)
         return seat
 
-    async def join(self, user: AbstractBaseUser, room_id: str) -> Seat:
-        """The user's seat in a room; the user's sockets have it by then."""
-        seat = await self.journal.run(_join, user, room_id)
+    async def create(self, user: AbstractBaseUser, new: frames.Create) -> Seat:
+        """The user's seat in a new room; the user's sockets have it by then."""
+        seat = await self.journal.run(_create, user, new)
         await self._show_change(user, seat)
         return seat
 
-    async def leave(self, user: AbstractBaseUser, room_id: str) -> None:
-        """Out of the room; the user's sockets show nothing of it any more."""
-        seat = await self.journal.run(_leave, user, room_id)
-        await self._show_change(user, seat)
+    async def change(self, verb: Verb, user: AbstractBaseUser, room_id: str, *args: Any) -> None:
+        """Do a verb of `rooms` with a room; by then the user's sockets show what came of it."""
+        seats = await self.journal.run(_change, verb, user, room_id, *args)
+        await self._show_change(user, *seats)
 
-    async def _show_change(self, user: AbstractBaseUser, seat: Seat) -> None:
+    async def invite(self, user: AbstractBaseUser, room_id: str, names: Sequence[str]) -> None:
+        """Bring in all of these, or nobody."""
+        people = await self.switchboard.read(users.all_named, names)
+        await self.change(rooms.invite, user, room_id, *people)
+
+    async def remove(self, user: AbstractBaseUser, room_id: str, name: str) -> None:
+        """Send somebody out."""
+        somebody = await self.switchboard.read(users.known, name)
+        await self.change(rooms.remove, user, room_id, somebody)
+
+    async def appoint(self, user: AbstractBaseUser, room_id: str, name: str, role: str) -> None:
+        """Give somebody another role."""
+        somebody = await self.switchboard.read(users.named, name)
+        await self.change(rooms.appoint, user, room_id, somebody, role)
+
+    async def mark(self, verb: Verb, user: AbstractBaseUser, room_id: str, *args: Any) -> None:
+        """Do a verb that concerns nobody else; by then the user's sockets show it."""
+        await self.journal.run(verb, user, room_id, *args)
+        await self._show_change(user)
+
+    async def _show_change(self, user: AbstractBaseUser, *seats: Seat) -> None:
         """Not needed: every worker would see it within a second. But people are waiting.
 
         Unavailable if the user's own sockets have to wait for that, too.
         """
         me = str(user.pk)
-        concerned = {me, *(str(fellow.user_id) for fellow in seat.fellows)}
+        concerned = {me, *(str(fellow.user_id) for seat in seats for fellow in seat.fellows)}
         self._announcer.announce(users=list(concerned))
         for user_key in concerned - {me}:
             self.watch.refresh_soon(user_key)
@@ -278,15 +299,17 @@ def _open_direct(user: AbstractBaseUser, name: str) -> Seat:
     return access.seat(user.pk, rooms.open_direct(user, users.named(name)).pk)
 
 
-def _join(user: AbstractBaseUser, room_id: str) -> Seat:
-    rooms.join(user, room_id)
-    return access.seat(user.pk, room_id)
+def _create(user: AbstractBaseUser, new: frames.Create) -> Seat:
+    members = users.all_named(new.members)
+    room = rooms.create(user, new.name, kind=new.kind, members=members, open=new.open)
+    return access.seat(user.pk, room.pk)
 
 
-def _leave(user: AbstractBaseUser, room_id: str) -> Seat:
-    seat = access.seat(user.pk, room_id)
-    rooms.leave(user, room_id)
-    return seat
+def _change(verb: Verb, user: AbstractBaseUser, room_id: str, *args: Any) -> list[Seat]:
+    """The user's seat before and after it, as far as there is one."""
+    before = access.standing(user.pk, [room_id]).seats.values()
+    verb(user, room_id, *args)
+    return [*before, *access.standing(user.pk, [room_id]).seats.values()]
 
 
 class WithWorker:

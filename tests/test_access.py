@@ -15,7 +15,6 @@ from django.contrib.sessions.models import Session
 from django.test import Client as HttpClient
 from django.utils import timezone
 
-import chat.worker
 from chat import access, control, rooms, watch
 from chat.authentication import Credentials, claims, holder, issue_ticket
 from chat.errors import Unavailable
@@ -259,7 +258,7 @@ async def test_who_is_added_gets_the_room_and_what_is_said_from_then_on(
         browser(application, tokens["charlie"]) as charlies,
     ):
         await alices.post("Before", room=kitchen.pk)
-        await meanwhile(rooms.add, alice, kitchen.pk, charlie)
+        await meanwhile(rooms.invite, alice, kitchen.pk, charlie)
         await charlies.until(lambda: kitchen.pk in charlies.client.rooms)
         await alices.post("Welcome", room=kitchen.pk)
         await charlies.sees(kitchen.pk, "Welcome")
@@ -276,7 +275,7 @@ async def test_who_was_removed_and_comes_back_goes_on(
         await meanwhile(rooms.remove, alice, kitchen.pk, bob)
         await bobs.until(lambda: kitchen.pk not in bobs.client.rooms)
         await alices.post("Without bob", room=kitchen.pk)
-        await meanwhile(rooms.add, alice, kitchen.pk, bob)
+        await meanwhile(rooms.invite, alice, kitchen.pk, bob)
         await bobs.until(lambda: kitchen.pk in bobs.client.rooms)
         await alices.post("With bob", room=kitchen.pk)
         await bobs.sees(kitchen.pk, "With bob")
@@ -341,14 +340,13 @@ async def test_who_connects_while_access_changes_does_not_keep_what_they_had(
 async def test_who_is_removed_while_they_join_is_not_shown_the_room(
     application, tokens, alice, charlie, garden
 ):
-    def removed_at_once(user: Any, room_id: str) -> Any:
-        seat = join(user, room_id)
+    def removed_at_once(user: Any, room_id: str) -> None:
+        join(user, room_id)
         rooms.remove(alice, room_id, charlie)
-        return seat
 
-    join = chat.worker._join
+    join = rooms.join
     async with browser(application, tokens["charlie"]) as page:
-        with patch("chat.worker._join", removed_at_once):
+        with patch.object(rooms, "join", removed_at_once):
             assert (await page.ask("join", room=garden.pk))["code"] == "not_found"
         assert garden.pk not in page.client.rooms
         assert (await page.ask("join", room=garden.pk))["type"] == "room"

@@ -142,17 +142,16 @@ def test_a_room_needs_a_name_that_the_chat_can_use(panel, kitchen, name):
     assert not save(panel, kitchen, name=name, **seats())
 
 
-def test_a_new_name_is_news_for_all_members(panel, alice, bob, charlie, kitchen):
-    [alices, bobs, charlies] = versions(alice, bob, charlie)
-    assert save(panel, kitchen, name="Galley", **seats())
-    assert versions(alice, bob, charlie) == [alices + 1, bobs + 1, charlies]
-
-
-def test_a_room_is_slowed_down_for_all_who_are_in_it(panel, bob, charlie, kitchen):
-    [bobs, charlies] = versions(bob, charlie)
-    assert save(panel, kitchen, name="Kitchen", slow_mode=30, **seats())
-    assert access.seat(bob.pk, kitchen.pk).room.slow_mode == 30
-    assert versions(bob, charlie) == [bobs + 1, charlies]
+@pytest.mark.parametrize(
+    "change", [{"name": "Galley"}, {"slow_mode": 30}, {"open": "on"}, {"archived": "on"}], ids=str
+)
+def test_a_room_is_changed_without_a_question_for_each_member(panel, alice, bob, kitchen, change):
+    """Workers notice in the room itself."""
+    before = versions(alice, bob)
+    face = access.seat(bob.pk, kitchen.pk).room.face
+    assert save(panel, kitchen, **{"name": "Kitchen", "slow_mode": 0} | change, **seats())
+    assert access.seat(bob.pk, kitchen.pk).room.face != face
+    assert versions(alice, bob) == before
 
 
 def test_what_was_said_while_the_form_was_open_is_not_undone(alice, kitchen):

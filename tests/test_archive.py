@@ -543,7 +543,7 @@ def test_history_begins_where_retention_has_left_something(bob, ten):
 
 def test_a_newcomer_may_look_back(alice, charlie, kitchen):
     say(alice, kitchen, "before your time")
-    rooms.add(alice, kitchen.pk, charlie)
+    rooms.invite(alice, kitchen.pk, charlie)
     assert bodies(archive.history(charlie.pk, kitchen.pk).messages) == ["before your time"]
 
 

@@ -108,21 +108,39 @@ async def test_what_is_no_frame_is_told_and_the_connection_goes_on(application, 
         assert "Traceback" not in error["detail"]
 
 
+TEXTS = inspect.StrType | inspect.DictType | inspect.ListType
+
+
 def texts(frame: type[frames.Frame]) -> list[str]:
-    """The fields that take a text or, as keys, several."""
+    """The fields that take a text or several, as keys or in a list."""
     found = []
     for field in inspect.type_info(frame).fields:
         kinds = getattr(field.type, "types", [field.type])
-        if any(isinstance(kind, inspect.StrType | inspect.DictType) for kind in kinds):
+        if any(isinstance(kind, TEXTS) for kind in kinds):
             found.append(field.encode_name)
     return found
 
 
 def with_text(frame: type[frames.Frame], name: str, text: str) -> dict[str, Any]:
     """A request that is good but for the text in one of its fields."""
-    values = {"room": "x", "to": "x", "body": "x", "id": ID, "seq": 1, "cursors": {"x": 1}}
+    values = {
+        "room": "x",
+        "to": "x",
+        "body": "x",
+        "id": ID,
+        "seq": 1,
+        "cursors": {"x": 1},
+        "name": "x",
+        "user": "x",
+        "users": ["x"],
+        "query": "x",
+        "archived": True,
+        "role": "member",
+        "level": "all",
+    }
     request = {field: values[field] for field in required(frame)}
-    request[name] = {text: 1} if name == "cursors" else text
+    several = {"cursors": {text: 1}, "users": [text], "members": [text]}
+    request[name] = several.get(name, text)
     if frame is frames.Post and name not in ("room", "to"):
         request["room"] = "x"
     return {"type": frame.__struct_config__.tag, **request}

@@ -25,6 +25,18 @@ REQUESTS = [
     {"type": "open", "to": "bob"},
     {"type": "join", "room": "kitchen"},
     {"type": "leave", "room": "kitchen"},
+    {"type": "create", "name": "Attic"},
+    {"type": "create", "name": "News", "kind": "feed", "members": ["bob"], "open": True},
+    {"type": "rename", "room": "kitchen", "name": "Galley"},
+    {"type": "archive", "room": "kitchen", "archived": True},
+    {"type": "invite", "room": "kitchen", "users": ["bob", "charlie"]},
+    {"type": "remove", "room": "kitchen", "user": "bob"},
+    {"type": "appoint", "room": "kitchen", "user": "bob", "role": "moderator"},
+    {"type": "notify", "room": "kitchen", "level": "none"},
+    {"type": "unread", "room": "kitchen", "seq": 3},
+    {"type": "unread", "room": "kitchen"},
+    {"type": "members", "room": "kitchen", "after": "alice", "limit": 100},
+    {"type": "find", "query": "ali", "limit": 10},
     {"type": "history", "room": "kitchen", "before": 7, "limit": 50},
     {"type": "ping"},
 ]
@@ -230,8 +242,8 @@ REQUIRED = [
     (request, field)
     for request in REQUESTS
     for field in request
-    if field not in ("type", "limit", "epoch", "before")
-    and (request["type"], field) != ("resume", "cursors")
+    if field not in ("type", "limit", "epoch", "before", "kind", "members", "open", "after")
+    and (request["type"], field) not in (("resume", "cursors"), ("unread", "seq"))
 ]
 
 

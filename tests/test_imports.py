@@ -30,7 +30,6 @@ WRITING = (
     "chat.cursors",
     "chat.journal",
     "chat.messaging",
-    "chat.rooms",
     "chat.access",
     "chat.models",
     "chat.conf",

@@ -236,7 +236,7 @@ def test_nobody_waits_in_a_circle_whatever_they_do_in_whatever_order(alice, bob,
     def come_and_go(chance):
         room = chance.choice(everywhere)
         rooms.remove(alice, room.pk, charlie)
-        rooms.add(alice, room.pk, charlie)
+        rooms.invite(alice, room.pk, charlie)
 
     def forgive(_):
         control.ban(charlie, None)

@@ -104,7 +104,7 @@ async def test_nothing_that_happens_in_the_kitchen_reaches_charlie(
         await bob.send({"type": "read", "room": kitchen.pk, "seq": 1})
         await alices.until(lambda: any(r["user"] == "bob" for r in alices.of_type("receipt")))
         await alices.ask("delete", room=kitchen.pk, seq=1)
-        await meanwhile(rooms.add, alice, kitchen.pk, await meanwhile(users.named, "alice"))
+        await meanwhile(rooms.invite, alice, kitchen.pk, await meanwhile(users.named, "alice"))
         for page, before in zip((here, there), known, strict=True):
             await page.ask("ping")
             assert [frame["type"] for frame in page.frames[before:]] == ["pong"]

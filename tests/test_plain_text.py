@@ -255,7 +255,7 @@ async def test_a_room_that_one_is_added_to_is_heard(
     impatient, application, tokens, alice, charlie, kitchen
 ):
     async with text_page(application, tokens["charlie"]) as page:
-        await meanwhile(rooms.add, alice, kitchen.pk, charlie)
+        await meanwhile(rooms.invite, alice, kitchen.pk, charlie)
         await meanwhile(say, alice, kitchen, "Welcome")
         assert await heard(page) == ("alice", "Kitchen", "Welcome")
 

@@ -234,7 +234,7 @@ def test_whoever_joins_again_stays_as_they_are(alice, bob, garden, kitchen):
 def test_a_newcomer_starts_at_the_head(alice, charlie, kitchen):
     say_much(alice, kitchen, 3)
     messaging.edit(alice, kitchen.pk, 1, "edited")
-    rooms.add(alice, kitchen.pk, charlie)
+    rooms.invite(alice, kitchen.pk, charlie)
     seat = seat_of(charlie, kitchen)
     assert (seat.delivered_rev, seat.read_seq) == (4, 3)
 
@@ -335,25 +335,25 @@ def test_nobody_follows_while_there_is_another_owner(alice, charlie, office):
 @pytest.mark.parametrize("role", [OWNER, MODERATOR])
 def test_who_manages_a_room_brings_somebody_in(bob, charlie, kitchen, role):
     promote(bob, kitchen, role)
-    rooms.add(bob, kitchen.pk, charlie)
+    rooms.invite(bob, kitchen.pk, charlie)
     assert roles(kitchen)["charlie"] == "member"
 
 
 def test_a_member_brings_nobody_in(bob, charlie, kitchen):
     with pytest.raises(Forbidden):
-        rooms.add(bob, kitchen.pk, charlie)
+        rooms.invite(bob, kitchen.pk, charlie)
 
 
 def test_an_outsider_brings_nobody_in(charlie, kitchen):
     for room_id in (kitchen.pk, "nowhere"):
         with pytest.raises(NotFound):
-            rooms.add(charlie, room_id, charlie)
+            rooms.invite(charlie, room_id, charlie)
 
 
 def test_whoever_is_brought_in_again_stays_as_they_are(alice, bob, kitchen):
     say(bob, kitchen, "Hello")
     promote(bob, kitchen)
-    rooms.add(alice, kitchen.pk, bob)
+    rooms.invite(alice, kitchen.pk, bob)
     assert roles(kitchen)["bob"] == "moderator"
     assert seat_of(bob, kitchen).delivered_rev == 0
 
@@ -402,7 +402,7 @@ def test_nobody_is_brought_into_or_sent_out_of_a_direct_room_or_the_room_of_ever
         with pytest.raises(Forbidden):
             rooms.remove(alice, room.pk, bob)
         with pytest.raises(Forbidden):
-            rooms.add(alice, room.pk, charlie)
+            rooms.invite(alice, room.pk, charlie)
 
 
 def test_an_owner_who_sends_themselves_out_is_followed(alice, kitchen):
@@ -453,7 +453,7 @@ def test_joining_again_concerns_nobody(alice, garden):
 def test_whoever_is_brought_in_concerns_all_who_see_it(alice, bob, charlie, kitchen):
     user("dora")
     with access_raised() as raised:
-        rooms.add(alice, kitchen.pk, charlie)
+        rooms.invite(alice, kitchen.pk, charlie)
     assert raised == {"alice", "bob", "charlie"}
 
 
@@ -474,7 +474,7 @@ def test_whoever_makes_a_room_large_concerns_all_who_saw_each_other(
 ):
     monkeypatch.setattr(conf, "SMALL_ROOM", 2)
     with access_raised() as raised:
-        rooms.add(alice, kitchen.pk, charlie)
+        rooms.invite(alice, kitchen.pk, charlie)
     assert raised == {"alice", "bob", "charlie"}
     with access_raised() as raised:
         rooms.leave(charlie, kitchen.pk)
@@ -486,7 +486,7 @@ def test_in_a_large_room_it_concerns_only_whoever_comes_or_goes(
 ):
     monkeypatch.setattr(conf, "SMALL_ROOM", 1)
     with access_raised() as raised:
-        rooms.add(alice, kitchen.pk, charlie)
+        rooms.invite(alice, kitchen.pk, charlie)
     assert raised == {"charlie"}
     with access_raised() as raised:
         rooms.leave(bob, kitchen.pk)
@@ -494,8 +494,8 @@ def test_in_a_large_room_it_concerns_only_whoever_comes_or_goes(
 
 
 def test_a_large_room_costs_no_more_than_a_small_one(alice, charlie, kitchen, station):
-    in_the_kitchen = queries(lambda: rooms.add(alice, kitchen.pk, charlie))
-    assert queries(lambda: rooms.add(alice, station.pk, charlie)) == in_the_kitchen
+    in_the_kitchen = queries(lambda: rooms.invite(alice, kitchen.pk, charlie))
+    assert queries(lambda: rooms.invite(alice, station.pk, charlie)) == in_the_kitchen
 
 
 def test_a_ban_concerns_the_banned(alice, bob):
@@ -535,7 +535,7 @@ def test_what_fails_or_is_said_concerns_nobody(alice, bob, charlie, kitchen):
             with pytest.raises(NotFound):
                 refused(charlie, kitchen.pk)
         with pytest.raises(Forbidden):
-            rooms.add(bob, kitchen.pk, charlie)
+            rooms.invite(bob, kitchen.pk, charlie)
     assert raised == set()
 
 
@@ -643,7 +643,7 @@ def test_a_seat_looks_different_when_somebody_comes_but_not_when_somebody_speaks
     before = access.seat(alice.pk, kitchen.pk).look
     say(alice, kitchen, "Hello")
     assert access.seat(alice.pk, kitchen.pk).look == before
-    rooms.add(alice, kitchen.pk, charlie)
+    rooms.invite(alice, kitchen.pk, charlie)
     assert access.seat(alice.pk, kitchen.pk).look != before
 
 
@@ -675,13 +675,13 @@ def test_the_peer_of_somebody_who_is_gone_sees_their_room_still(alice, bob):
 
 def test_a_room_that_empties_while_it_is_looked_at_is_left_out(alice, lobby, monkeypatch):
     garden = rooms.create(alice, "Garden")
-    really_count = access._count_members
+    really_count = access.count_members
 
     def leave_then_count(room_ids):
         rooms.leave(alice, garden.pk)
         return really_count(room_ids)
 
-    monkeypatch.setattr(access, "_count_members", leave_then_count)
+    monkeypatch.setattr(access, "count_members", leave_then_count)
     assert set(access.standing(alice.pk).seats) == {lobby.pk}
 
 

@@ -374,7 +374,7 @@ class Chat(RuleBasedStateMachine):
     def add(self, name: str) -> None:
         if not self.belongs(name) and not self.is_joining(name):
             self.record(Admitted(name, self.kitchen.pk))
-            rooms.add(self.people["alice"], self.kitchen.pk, self.people[name])
+            rooms.invite(self.people["alice"], self.kitchen.pk, self.people[name])
 
     @rule(choice=devices)
     def join(self, choice: tuple[str, int]) -> None:

@@ -146,7 +146,7 @@ async def test_who_is_seated_by_somebody_else_sees_it_without_announcements(
     application, tokens, alice, charlie, kitchen
 ):
     async with browser(application, tokens["charlie"]) as page:
-        await meanwhile(rooms.add, alice, kitchen.pk, charlie)
+        await meanwhile(rooms.invite, alice, kitchen.pk, charlie)
         await page.until(lambda: kitchen.pk in page.client.rooms, timeout=2)
 
 

@@ -1,0 +1,177 @@
+"""What people do with rooms over their connections, and how everybody concerned sees it at once."""
+
+from typing import Any
+
+import pytest
+
+from chat import conf
+from chat.models import Room
+from tests.conversation import say
+from tests.failures import meanwhile
+from tests.fake_browser import Browser, browser, text_page
+
+
+async def shows(page: Browser, room: str, **fields: Any) -> None:
+    """Wait until a room looks like this to a page."""
+    look = fields.items()
+    await page.until(lambda: room in page.client.rooms and look <= page.client.rooms[room].items())
+
+
+async def without(page: Browser, room: str) -> None:
+    await page.until(lambda: room not in page.client.rooms)
+
+
+def refused(answer: dict[str, Any]) -> str:
+    assert answer["type"] == "error", answer
+    return answer["code"]
+
+
+# To make one
+
+
+async def test_a_new_room_is_there_for_all_who_are_in_it(application, elsewhere, tokens):
+    async with (
+        browser(application, tokens["alice"]) as alice,
+        browser(application, tokens["alice"]) as tablet,
+        browser(elsewhere, tokens["bob"]) as bob,
+    ):
+        made = await alice.ask("create", name="Attic", members=["bob"])
+        assert (made["type"], made["name"], made["kind"]) == ("room", "Attic", "group")
+        assert (made["role"], made["roles"]) == ("owner", {"alice": "owner"})
+        await shows(bob, made["room"], name="Attic", role="member", members=2)
+        await shows(tablet, made["room"], name="Attic", role="owner")
+        await alice.post("Hello", room=made["room"])
+        await bob.sees(made["room"], "Hello")
+
+
+async def test_in_a_new_feed_only_its_owner_writes(application, tokens):
+    async with (
+        browser(application, tokens["alice"]) as alice,
+        browser(application, tokens["bob"]) as bob,
+    ):
+        news = (await alice.ask("create", name="News", kind="feed", members=["bob"]))["room"]
+        await shows(bob, news, kind="feed")
+        assert refused(await bob.post("Me too", room=news)) == "forbidden"
+
+
+async def test_a_room_with_somebody_unknown_is_not_made(application, tokens, kitchen):
+    async with browser(application, tokens["alice"]) as alice:
+        answer = await alice.ask("create", name="Attic", members=["bob", "bbo", "charly"])
+        assert refused(answer) == "unknown_user"
+        assert "bbo, charly" in answer["detail"]
+    assert not await meanwhile(Room.objects.filter(name="Attic").exists)
+
+
+@pytest.mark.parametrize("name", ["", " ", "a|b", "x" * 81])
+async def test_a_room_needs_a_good_name(application, tokens, kitchen, name):
+    async with browser(application, tokens["alice"]) as alice:
+        assert refused(await alice.ask("create", name=name)) == "bad_frame"
+        assert refused(await alice.ask("rename", room=kitchen.pk, name=name)) == "bad_frame"
+
+
+# To change one
+
+
+@pytest.mark.parametrize("size", ["small", "large"])
+async def test_everybody_sees_its_new_name(
+    impatient, application, elsewhere, tokens, kitchen, monkeypatch, size
+):
+    monkeypatch.setattr(conf, "SMALL_ROOM", 50 if size == "small" else 1)
+    async with (
+        browser(application, tokens["alice"]) as alice,
+        browser(elsewhere, tokens["bob"]) as bob,
+    ):
+        assert (await alice.ask("rename", room=kitchen.pk, name=" Galley "))["type"] == "ok"
+        assert alice.client.rooms[kitchen.pk]["name"] == "Galley"
+        await shows(bob, kitchen.pk, name="Galley")
+
+
+async def test_in_an_archived_room_nothing_is_said_or_changed(
+    impatient, application, elsewhere, tokens, alice, kitchen
+):
+    await meanwhile(say, alice, kitchen, "Before")
+    async with (
+        browser(application, tokens["alice"]) as alices,
+        browser(elsewhere, tokens["bob"]) as bobs,
+        text_page(elsewhere, tokens["bob"]) as device,
+    ):
+        assert (await alices.ask("archive", room=kitchen.pk, archived=True))["type"] == "ok"
+        await shows(bobs, kitchen.pk, archived=True)
+        for answer in (
+            await bobs.post("After", room=kitchen.pk),
+            await alices.post("After", room=kitchen.pk),
+            await alices.ask("edit", room=kitchen.pk, seq=1, body="Changed"),
+            await alices.ask("delete", room=kitchen.pk, seq=1),
+            await alices.ask("typing", room=kitchen.pk),
+            await alices.ask("invite", room=kitchen.pk, users=["charlie"]),
+        ):
+            assert refused(answer) == "forbidden"
+        await device.send("Kitchen|After")
+        await device.next()
+        assert (await device.next()).startswith("!forbidden|This room is archived")
+        history = await bobs.ask("history", room=kitchen.pk)
+        assert [message["body"] for message in history["messages"]] == ["Before"]
+        assert (await bobs.ask("leave", room=kitchen.pk))["type"] == "ok"
+
+
+async def test_an_archived_room_can_be_opened_again(impatient, application, tokens, kitchen):
+    async with browser(application, tokens["alice"]) as alice:
+        await alice.ask("archive", room=kitchen.pk, archived=True)
+        await alice.ask("archive", room=kitchen.pk, archived=False)
+        assert "archived" not in alice.client.rooms[kitchen.pk]
+        assert (await alice.post("Again", room=kitchen.pk))["type"] == "posted"
+
+
+# Who is in it
+
+
+async def test_whoever_is_invited_is_in_it(application, elsewhere, tokens, kitchen):
+    async with (
+        browser(application, tokens["alice"]) as alice,
+        browser(elsewhere, tokens["charlie"]) as charlie,
+    ):
+        assert (await alice.ask("invite", room=kitchen.pk, users=["charlie"]))["type"] == "ok"
+        await shows(charlie, kitchen.pk, name="Kitchen", role="member")
+        await shows(alice, kitchen.pk, members=3)
+
+
+async def test_all_are_invited_or_nobody(application, tokens, kitchen):
+    async with browser(application, tokens["alice"]) as alice:
+        answer = await alice.ask("invite", room=kitchen.pk, users=["charlie", "dora"])
+        assert refused(answer) == "unknown_user"
+        assert "dora" in answer["detail"]
+        assert alice.client.rooms[kitchen.pk]["members"] == 2
+
+
+async def test_whoever_is_removed_sees_nothing_more(application, elsewhere, tokens, kitchen):
+    async with (
+        browser(application, tokens["alice"]) as alice,
+        browser(elsewhere, tokens["bob"]) as bob,
+    ):
+        assert (await alice.ask("remove", room=kitchen.pk, user="bob"))["type"] == "ok"
+        await without(bob, kitchen.pk)
+        await shows(alice, kitchen.pk, members=1)
+
+
+async def test_everybody_sees_who_was_appointed(application, elsewhere, tokens, kitchen):
+    async with (
+        browser(application, tokens["alice"]) as alice,
+        browser(elsewhere, tokens["bob"]) as bob,
+    ):
+        assert (await alice.ask("appoint", room=kitchen.pk, user="bob", role="moderator"))[
+            "type"
+        ] == "ok"
+        for page in (alice, bob):
+            await shows(page, kitchen.pk, roles={"alice": "owner", "bob": "moderator"})
+        await shows(bob, kitchen.pk, role="moderator")
+        await bob.ask("rename", room=kitchen.pk, name="Bob's")
+        await shows(alice, kitchen.pk, name="Bob's")
+
+
+async def test_the_last_owner_cannot_step_down(application, tokens, kitchen):
+    async with browser(application, tokens["alice"]) as alice:
+        stepping_down = {"room": kitchen.pk, "user": "alice", "role": "member"}
+        assert refused(await alice.ask("appoint", **stepping_down)) == "forbidden"
+        await alice.ask("appoint", room=kitchen.pk, user="bob", role="owner")
+        assert (await alice.ask("appoint", **stepping_down))["type"] == "ok"
+        assert alice.client.rooms[kitchen.pk]["role"] == "member"
