@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
 import { Client } from "../../chat/static/chat/client.js";
-import { onShow, pending } from "../../chat/static/chat/reducer.js";
+import { onShow, pending, unread } from "../../chat/static/chat/reducer.js";
 import { memoryStorage } from "../../chat/static/chat/storage.js";
-import { FakeClock, FakeServer, message, messages, replay, room, settled, welcome } from "./fakes.mjs";
+import { FakeClock, FakeServer, fakeMemory, message, messages, replay, room, settled, welcome } from "./fakes.mjs";
 
 let clock, server, left, failed, strangers, client;
 
@@ -17,6 +17,7 @@ beforeEach(async () => {
   client = new Client({
     me: "alice",
     storage: memoryStorage(),
+    memory: fakeMemory().tab(),
     connect: server.connect,
     clock,
     random: () => 1,
@@ -24,6 +25,7 @@ beforeEach(async () => {
     onleft: ({ name }) => left.push(name),
     onfailed: ({ code }) => failed.push(code),
     onstranger: () => strangers++,
+    onrefused: ({ code }) => failed.push(code),
   });
   client.start();
   await server.welcome({ rooms: [room({ seq: 10, rev: 10, delivered_rev: 10, read_seq: 8 })] });
@@ -184,6 +186,50 @@ test("who is there is forgotten when the connection has been gone for a while, a
   assert.equal(client.state.people.get("bob").online, true);
   await clock.advance(1);
   assert.equal(client.state.people.size, 0);
+});
+
+test("what is deleted without a connection is told on the next one", async () => {
+  await server.send(message(11, { sender: "alice" }));
+  await server.close(1006);
+  client.delete("kitchen", 11);
+  client.leaveBehind();
+  await clock.advance(500);
+  await server.welcome({ rooms: [room({ seq: 11, rev: 11 })] });
+  await clock.advance(0);
+  assert.deepEqual(server.got("delete").map(({ seq }) => seq), [11]);
+});
+
+test("a deletion that the server refuses is said, and the message is there again", async () => {
+  await server.send(message(11, { sender: "alice" }));
+  client.delete("kitchen", 11);
+  assert.ok(client.veil("kitchen", onShow(kitchen()).messages)[0].deleting);
+  client.leaveBehind("kitchen");
+  await settled();
+  await server.answer("delete", { type: "error", code: "forbidden" });
+  assert.deepEqual(failed, ["forbidden"]);
+  assert.equal(client.veil("kitchen", onShow(kitchen()).messages)[0].deleting, undefined);
+});
+
+test("the pace is the server's, whatever our clock says", async () => {
+  const time = new Date(clock.now() + 3_600_000).toISOString();
+  await server.close(1006);
+  await clock.advance(500);
+  await server.welcome({ time, rooms: [room({ seq: 11, rev: 10, delivered_rev: 10, slow_mode: 30, role: "member" })] });
+  const now = clock.now();
+  await server.send(message(11, { sender: "alice", at: time }));
+  assert.equal(client.mayWriteAt("kitchen"), now + 30_000);
+  await clock.advance(30_000);
+  assert.equal(client.mayWriteAt("kitchen"), 0);
+});
+
+test("marking as unread is asked of the server, and holds when it says so", async () => {
+  client.markUnread("kitchen", 5);
+  await settled();
+  assert.deepEqual(server.got("unread").map(({ room, seq }) => [room, seq]), [["kitchen", 5]]);
+  await server.send(room({ seq: 10, rev: 10, read_seq: 10, unread_from: 5 }));
+  assert.equal(unread(kitchen()), 6);
+  await server.send(room({ seq: 10, rev: 10, read_seq: 10 }));
+  assert.equal(unread(kitchen()), 0);
 });
 
 test("opening a direct room resolves with its id", async () => {

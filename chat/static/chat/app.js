@@ -32,6 +32,7 @@ function connect(protocol) {
 const client = new Client({
   me: config.username,
   storage: await openStorage(config.username),
+  memory: openMemory("roost deletions"),
   connect,
   clock: {
     now: () => Date.now(),
@@ -43,11 +44,12 @@ const client = new Client({
   onleft: (room) => notify(text("room.left", { name: nameOf(room) })),
   onfailed: (item) => notify(text("failed", { why: reason(item) })),
   onstranger: () => location.replace(home),
+  onrefused: (error) => notify(text("deletion.refused", { why: reason(error) })),
 });
 
 const drafts = openDrafts(config.username);
 const choices = openMemory("roost");
-const room = roomView(client, drafts, { notify, address, visit: go, redraw: drawSoon });
+const room = roomView(client, drafts, { notify, address, visit: go, redraw: drawSoon, enterSends: () => config.preferences?.enter_sends ?? true });
 const drawRail = rail(client, { choose: go, address });
 const drawDetails = details(client, choices, { choose: go, notify });
 const explain = connectionDetails(client);
@@ -121,9 +123,11 @@ function follow() {
   enter(id === undefined ? null : decodeURIComponent(id), seq === undefined ? null : Number(seq));
 }
 
-function notify(words) {
+/** Said aloud at once; what has merely been done, as a "status", when there is a pause. */
+function notify(words, role = "alert") {
   const notice = document.querySelector(".notice");
   clearTimeout(noticeEnds);
+  notice.role = role;
   notice.textContent = words;
   notice.hidden = false;
   noticeEnds = setTimeout(() => (notice.hidden = true), NOTICE_FOR);
@@ -138,6 +142,7 @@ document.addEventListener("visibilitychange", () => {
   client.wake();
   drawSoon();
 });
+addEventListener("pagehide", () => client.leaveBehind());
 addEventListener("online", () => client.wake());
 addEventListener("offline", () => client.wake()); // the sooner it is known, the sooner it is said
 addEventListener("pageshow", ({ persisted }) => persisted && client.wake());

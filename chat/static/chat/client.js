@@ -3,8 +3,10 @@
 import { Connection } from "./connection.js";
 import { ConnectionLog } from "./connection_log.js";
 import { Cursors } from "./cursors.js";
+import { Deletions } from "./deletions.js";
 import { Outbox, clientId } from "./outbox.js";
 import { blockedPeople } from "./people.js";
+import { mayWriteAt } from "./pace.js";
 import { empty, reduce, release } from "./reducer.js";
 import { Typing } from "./typing.js";
 
@@ -16,7 +18,8 @@ const PAUSE = 2_000;
 const ALONE_AFTER = 5_000;
 
 /**
- * `onchange()` after the state or the status changed; `onleft(room)` when one no longer belongs; `onfailed(item)` when the server refuses a post;
+ * `storage` keeps the outbox and `memory` what is to be deleted, over reloads. `onchange()` after the state or the status changed;
+ * `onleft(room)` when one no longer belongs; `onfailed(item)` when the server refuses a post, `onrefused(error)` when it refuses a deletion;
  * `onstranger()` when the browser is somebody else's by now: whoever logged in meanwhile must neither see nor send anything of ours.
  */
 export class Client {
@@ -24,11 +27,13 @@ export class Client {
   #connection;
   #cursors;
   #outbox;
+  #deletions;
   #typing;
+  #ahead = 0; // the server's clock before ours, in ms
   #loading = new Set();
   #alone = null;
 
-  constructor({ me, storage, connect, clock, random = Math.random, online = () => true, newId = clientId, onchange, onleft, onfailed, onstranger = () => {} }) {
+  constructor({ me, storage, memory, connect, clock, random = Math.random, online = () => true, newId = clientId, onchange, onleft, onfailed, onrefused, onstranger = () => {} }) {
     this.#edges = { clock, onchange, onleft, onstranger };
     this.state = empty(me);
     this.log = new ConnectionLog();
@@ -51,6 +56,14 @@ export class Client {
       post: ({ room, id, body }) => this.#connection.request({ type: "post", room, id, body }),
       onchange: (items) => this.#apply({ type: "outbox", items }),
       onfailed,
+    });
+    this.#deletions = new Deletions({
+      me,
+      memory,
+      clock,
+      tell: ({ room, seq }) => this.#connection.request({ type: "delete", room, seq }),
+      onchange,
+      onrefused,
     });
   }
 
@@ -91,8 +104,34 @@ export class Client {
     return this.#connection.request({ type: "edit", room, seq, body });
   }
 
+  /** Out of sight at once; the server hears of it later, until when it can be undone. */
   delete(room, seq) {
-    return this.#connection.request({ type: "delete", room, seq });
+    this.#deletions.begin(room, seq);
+  }
+
+  undelete(room, seq) {
+    this.#deletions.undo(room, seq);
+  }
+
+  /** This person leaves a room, or for none the page: what they deleted there is told now. */
+  leaveBehind(room) {
+    this.#deletions.hurry(room);
+  }
+
+  /** The messages of a room without what this person is deleting. */
+  veil(room, messages) {
+    return this.#deletions.veil(room, messages);
+  }
+
+  /** Marks a room as unread from a message on; without one, as read as far as it is. */
+  markUnread(room, seq) {
+    return this.#connection.request({ type: "unread", room, seq });
+  }
+
+  /** When slow mode lets this person write next in a room, in ms of our clock; 0 for now. */
+  mayWriteAt(room) {
+    const at = mayWriteAt(this.state, room) - this.#ahead;
+    return at > this.#edges.clock.now() ? at : 0;
   }
 
   /** Finds out how long an answer takes, and notes it in the log. */
@@ -212,8 +251,10 @@ export class Client {
         if ((frame.user?.username ?? this.state.me) !== this.state.me) return this.#meetStranger();
         this.log.worker = frame.worker;
         this.#cursors.welcome(frame);
+        this.#ahead = frame.time ? Date.parse(frame.time) - this.#edges.clock.now() : 0;
         this.#apply(frame);
         this.#outbox.resume();
+        this.#deletions.resume();
         break;
       case "room":
         this.#room(frame);
@@ -293,6 +334,7 @@ export class Client {
       this.#alone ??= clock.setTimeout(() => this.#apply({ type: "alone" }), ALONE_AFTER);
       this.synced = false;
       this.#outbox.pause();
+      this.#deletions.pause();
       this.#typing.forget();
     }
     this.#edges.onchange();

@@ -1,38 +1,49 @@
-// Where one writes: grows with its text, keeps a draft per room, sends on Enter, and edits what was sent.
+// Where one writes: grows with its text, keeps a draft per room in step with other tabs, sends, and edits what was sent.
 
-import { text } from "./text.js";
+import { countDown } from "./countdown.js";
+import { composes, sends } from "./keystroke.js";
+import { text, waitWords } from "./text.js";
 
 const COUNTED_FROM = 0.9;
+const PONDERS = 3_000; // ms since the last key for which somebody is still writing
 
 /**
- * `send(body)`, `edit(room, seq, body)` (resolves with whether the server took it), `typed()` (while one writes something new) and
- * `newestOwn()` (a message to edit, or nothing) belong to the room that was given to `enter`.
+ * `drafts` has get, set and onchange(callback). `send(body)`, `edit(room, seq, body)` (resolves with whether the server took it),
+ * `typed()` (while one writes something new) and `newestOwn()` (a message to edit, or nothing) belong to the room that was given to
+ * `enter`; `enterSends()` is what this person prefers, `notify(words, role)` says something.
  */
-export function composer(client, drafts, { send, edit, typed, newestOwn }) {
+export function composer(client, drafts, { send, edit, typed, newestOwn, enterSends, notify }) {
   const form = document.querySelector(".composer");
   const field = form.querySelector("textarea");
   const counter = form.querySelector(".counter");
+  const pace = form.querySelector(".pace");
   const banner = form.querySelector(".editing");
+  const button = form.querySelector(".send");
+  const glass = matchMedia("(pointer: coarse)");
   // By room: the edit that was begun there, which stays until the server has it or its author gives it up.
   const edits = new Map();
   let room = null;
-  let invitation = "";
+  let name = "";
+  let closed = "";
+  let writtenAt = -Infinity;
 
   const limit = () => client.state.limits.body_chars ?? Infinity;
   const length = () => [...field.value].length;
+  const isOver = () => length() > limit();
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     submit();
   });
   field.addEventListener("input", () => {
+    writtenAt = Date.now();
     changed();
     if (!edits.has(room) && field.value.trim() !== "") typed();
   });
+  field.addEventListener("paste", () => setTimeout(() => isOver() && notify(counter.textContent, "status")));
   field.addEventListener("keydown", (event) => {
-    // Enter that ends a composition (Chinese, Japanese, Korean) chooses a word. Safari ends the composition before the key: 229.
-    if (event.isComposing || event.keyCode === 229) return;
-    if (event.key === "Enter" && !event.shiftKey) {
+    if (composes(event)) return;
+    if (sends(event, enterSends() && !glass.matches)) {
       event.preventDefault();
       submit();
     } else if (event.key === "ArrowUp" && !event.altKey && field.value === "" && !edits.has(room)) {
@@ -49,14 +60,21 @@ export function composer(client, drafts, { send, edit, typed, newestOwn }) {
     endEdit();
     field.focus();
   });
+  // What was written or sent in another tab, unless one is writing here: then that will be the draft in all of them.
+  drafts.onchange((changedRoom) => {
+    if (changedRoom !== room || edits.has(room) || Date.now() - writtenAt < PONDERS) return;
+    put(drafts.get(room));
+  });
 
   function submit() {
     const body = field.value;
-    if (body.trim() === "" || length() > limit()) return;
+    if (body.trim() === "" || field.readOnly) return;
+    if (isOver()) return notify(text("error.too_long_by", { count: length() - limit() }), "status");
     if (edits.has(room)) {
       saveEdit(room, edits.get(room), body);
     } else {
       put("");
+      writtenAt = -Infinity;
       send(body);
     }
     field.focus();
@@ -65,7 +83,7 @@ export function composer(client, drafts, { send, edit, typed, newestOwn }) {
   // No outbox keeps an edit: until the server has it, the words are only here. Whoever types on meanwhile keeps the editor,
   // and whoever goes to another room finds it when they come back.
   async function saveEdit(where, begun, body) {
-    const saved = await edit(where, begun.seq, body);
+    const saved = body === begun.before || (await edit(where, begun.seq, body));
     if (!saved || edits.get(where) !== begun || begun.words !== body) return;
     if (where === room) endEdit();
     else edits.delete(where);
@@ -81,15 +99,20 @@ export function composer(client, drafts, { send, edit, typed, newestOwn }) {
     if (begun) begun.words = field.value;
     else if (room !== null) drafts.set(room, field.value);
     field.parentElement.dataset.words = field.value;
-    form.classList.toggle("is-empty", field.value.trim() === "");
+    count();
+  }
+
+  function count() {
     const left = limit() - length();
     counter.hidden = left > limit() * (1 - COUNTED_FROM) || limit() === Infinity;
-    counter.textContent = left < 0 ? text("over", { count: -left }) : text("left", { count: left });
+    if (!counter.hidden) counter.textContent = left < 0 ? text("over", { count: -left }) : text("left", { count: left });
     counter.classList.toggle("over", left < 0);
+    field.ariaInvalid = left < 0 ? "true" : null;
+    button.ariaDisabled = left < 0 || field.readOnly || field.value.trim() === "" ? "true" : null;
   }
 
   function beginEdit({ seq, body }) {
-    edits.set(room, { seq, words: body });
+    edits.set(room, { seq, words: body, before: body });
     present();
     field.focus();
   }
@@ -104,20 +127,34 @@ export function composer(client, drafts, { send, edit, typed, newestOwn }) {
     put(edits.get(room)?.words ?? drafts.get(room));
   }
 
+  /** What stands in the empty field, and which key sends: as was chosen, except on glass, where Enter has no Shift beside it. */
+  function invite() {
+    const byEnter = enterSends() && !glass.matches;
+    const invitation = text(byEnter || glass.matches ? "message.to" : "message.to.ctrl", { name });
+    const words = closed || invitation;
+    if (field.placeholder !== words) field.placeholder = words;
+    if (field.ariaLabel !== text("message.to", { name })) field.ariaLabel = text("message.to", { name });
+    field.enterKeyHint = byEnter ? "send" : "enter";
+  }
+
   return {
     beginEdit,
-    /** `why` stands in place of the invitation to write. */
-    disable(disabled, why = "") {
-      field.disabled = form.querySelector(".send").disabled = disabled;
-      if (field.placeholder !== (why || invitation)) field.placeholder = why || invitation;
-    },
-    enter(entered, name) {
+    enter(entered, called) {
       room = entered;
+      name = called;
+      writtenAt = -Infinity;
       present();
-      invitation = field.placeholder = text("message.to", { name });
-      field.setAttribute("aria-label", invitation);
+      invite();
       // On a phone, focus would raise the keyboard over what one came to read.
-      if (matchMedia("(pointer: fine)").matches) field.focus({ preventScroll: true });
+      if (!glass.matches) field.focus({ preventScroll: true });
+    },
+    /** `why` nobody may write here, or nothing; and when one may write next, in ms, or 0. The words that are there can still be copied. */
+    render(why, next) {
+      closed = why;
+      field.readOnly = Boolean(why);
+      countDown(pace, next, (left) => text("pace", { time: waitWords(left) }));
+      invite();
+      count();
     },
   };
 }

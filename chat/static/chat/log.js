@@ -2,7 +2,7 @@
 
 import { fillMessage, messageRow } from "./message_row.js";
 import { Place } from "./place.js";
-import { edges, pending, run, unread } from "./reducer.js";
+import { edges, pending, readUpTo, run, unread } from "./reducer.js";
 import { nameOf } from "./rooms.js";
 import { clone, show, write } from "./rows.js";
 import { dayName, text } from "./text.js";
@@ -12,10 +12,11 @@ import { walk } from "./walk.js";
 const FAR = 100; // messages: who has gone on by more than this looks at another place
 
 /**
- * `notify(words)` says something to the person, `address(room, seq)` is a message's URL, `redraw()` asks for a `render()` before the next frame.
+ * `notify(words)` says something to the person, `address(room, seq)` is a message's URL, `redraw()` asks for a `render()` before the next frame,
+ * `mayEdit(message)` tells whether its words may be changed.
  * Gives back `begin(room, seq)`, `visit(seq)`, `end()`, `render()`, `toNewest()` and `readAll()`.
  */
-export function messageLog(client, { notify, address, redraw }) {
+export function messageLog(client, { notify, address, redraw, mayEdit }) {
   const log = document.querySelector(".log");
   const list = log.querySelector(".rows");
   const jump = document.querySelector(".jump");
@@ -26,6 +27,9 @@ export function messageLog(client, { notify, address, redraw }) {
   let linked = null; // the seq that the address names
   let at = null; // the seq that the window is looked at from; null: the newest
   let newAfter = null; // where the divider stands
+  let marked; // where the room was marked as unread when we last looked
+  let kept = false; // so, until one comes back
+  let unmarked; // the mark that we have asked the server to take away
   let drawn = null; // the stretch that has rows, and whether it ends with the newest
   const asked = new Set(); // where a history was asked for without the window opening there
 
@@ -42,6 +46,8 @@ export function messageLog(client, { notify, address, redraw }) {
     const room = shown();
     asked.clear();
     newAfter = null;
+    marked = room.unread_from;
+    kept = false;
     place.begin();
     if (unread(room) > 0) divide(room);
     linked = seq > room.seq ? null : seq; // beyond the end, there is nothing to be scrolled to
@@ -73,6 +79,7 @@ export function messageLog(client, { notify, address, redraw }) {
     log.setAttribute("aria-busy", String(!client.synced || client.loading));
     if (linked !== null && linked < room.first_seq) linkGone();
     if (room.window === null) windowLost();
+    if (room.unread_from !== marked) remark(room);
     if (newAfter === null && unread(room) > 0 && !reading()) divide(room);
     // Whoever has read everything and looks away has left.
     if (newAfter !== null && unread(room) === 0 && document.hidden) newAfter = null;
@@ -92,8 +99,22 @@ export function messageLog(client, { notify, address, redraw }) {
     write(jump, count > 0 ? text("jump.new", { count }) : text("jump"));
   }
 
-  function divide({ read_seq }) {
-    newAfter = read_seq;
+  // What is marked as unread while it is on the screen is not read by that: the divider moves, and nothing else.
+  function remark({ unread_from }) {
+    marked = unread_from;
+    unmarked = undefined;
+    kept = marked !== undefined;
+    newAfter = kept ? marked - 1 : null;
+  }
+
+  function unmark({ unread_from }) {
+    if (unread_from === undefined || unread_from === unmarked) return;
+    unmarked = unread_from;
+    client.markUnread(entered).catch(() => (unmarked = undefined));
+  }
+
+  function divide(room) {
+    newAfter = readUpTo(room);
     if (place.atEnd) place.toDivider();
   }
 
@@ -120,6 +141,7 @@ export function messageLog(client, { notify, address, redraw }) {
     const room = shown();
     if (!room) return;
     client.read(entered, room.seq);
+    unmark(room);
     newAfter = null;
     toNewest();
   }
@@ -167,7 +189,7 @@ export function messageLog(client, { notify, address, redraw }) {
     hush(stretch, ends);
     const all = rows({
       room,
-      messages: stretch ? run(messages, stretch) : [],
+      messages: stretch ? client.veil(entered, run(messages, stretch)) : [],
       waiting: ends ? waiting : [],
       newAfter,
       me: client.state.me,
@@ -185,7 +207,7 @@ export function messageLog(client, { notify, address, redraw }) {
   }
 
   function drawRows(all) {
-    const options = { me: client.state.me, address: (seq) => address(entered, seq) };
+    const options = { me: client.state.me, mayEdit, address: (seq) => address(entered, seq) };
     const create = ({ kind }) => (kind === "message" ? messageRow() : clone(`${kind}-row`));
     show(list, all, create, (element, row) => {
       if (row.kind === "day") write(element, dayName(row.at));
@@ -218,9 +240,11 @@ export function messageLog(client, { notify, address, redraw }) {
     }
   }
 
-  function markRead({ window }) {
+  function markRead({ window, seq }) {
     if (document.visibilityState !== "visible" || log.clientHeight === 0 || !window) return;
     const last = place.lastInSight();
-    if (last) client.read(entered, Number(last.dataset.seq));
+    if (!last) return;
+    client.read(entered, Number(last.dataset.seq));
+    if (!kept && Number(last.dataset.seq) === seq) unmark(shown());
   }
 }

@@ -1,8 +1,9 @@
 // One message as an element: its author, words, marks, and what may be done with it.
 
+import { countDown } from "./countdown.js";
 import { parts } from "./links.js";
 import { clone, paintAvatar, show, write } from "./rows.js";
-import { clockTime, exactTime, listNames, reason, text } from "./text.js";
+import { clockTime, exactTime, listNames, reason, text, waitWords } from "./text.js";
 
 const FACES = 3;
 
@@ -11,17 +12,17 @@ const filled = new WeakMap();
 
 export const messageRow = () => clone("message-row");
 
-/** `address(seq)` is a message's own URL, `linked` whether one came for this message. */
-export function fillMessage(element, row, { me, address, linked }) {
+/** `address(seq)` is a message's own URL, `linked` whether one came for this message, `mayEdit(message)` whether its words may be changed. */
+export function fillMessage(element, row, { me, address, linked, mayEdit }) {
   const { message, mark, opens, readers = [], readBy = [] } = row;
   element.classList.toggle("is-linked", linked);
+  element.classList.toggle("is-editable", mayEdit(message));
   const before = filled.get(element);
   const same = before?.message === message && before.mark === mark && before.opens === opens;
   if (same && String(before.readBy ?? "") === String(readBy) && String(before.readers ?? "") === String(readers)) return;
   filled.set(element, row);
 
-  const { sender, seq, at, body, deleted, edited_at, pending } = message;
-  const mine = sender === me && !pending && !deleted;
+  const { sender, seq, at, body, deleted, deleting, edited_at, pending } = message;
   const failed = message.state === "failed";
   const time = element.querySelector("time");
   const link = element.querySelector(".time");
@@ -31,6 +32,7 @@ export function fillMessage(element, row, { me, address, linked }) {
   element.classList.toggle("is-deleted", Boolean(deleted));
   element.classList.toggle("is-pending", message.state === "sending");
   element.classList.toggle("is-failed", failed);
+  element.classList.toggle("is-deleting", Boolean(deleting));
   paintAvatar(element.querySelector(".avatar"), sender ?? "");
   write(element.querySelector(".sender"), sender ?? "");
   if (seq !== undefined) link.href = address(seq);
@@ -41,7 +43,9 @@ export function fillMessage(element, row, { me, address, linked }) {
   // Faces say more than a mark does.
   fillMark(element.querySelector(".mark"), readers.length > 0 ? undefined : mark);
   fillReaders(element.querySelector(".readers"), readers, readBy);
-  element.querySelector(".actions").hidden = !mine;
+  countDown(element.querySelector(".waits"), message.until, (left) => text("waits", { time: waitWords(left) }));
+  fillUndoing(element, deleting);
+  element.querySelector(".actions").hidden = Boolean(pending || deleting);
   element.querySelector(".failure").hidden = !failed;
   write(element.querySelector(".why"), failed ? reason(message) : "");
 }
@@ -49,6 +53,15 @@ export function fillMessage(element, row, { me, address, linked }) {
 function fillBody(element, words, edited) {
   element.replaceChildren(...parts(words).map(({ text: part, href }) => (href ? link(part, href) : part)));
   if (edited) element.append(Object.assign(document.createElement("span"), { className: "note", textContent: ` ${text("message.edited")}` }));
+}
+
+/** Whoever is about to undo it when it is too late stays at the message. */
+function fillUndoing(element, deleting) {
+  const undoing = element.querySelector(".undoing");
+  const undo = element.querySelector(".undo");
+  if (!deleting?.undo && undo === document.activeElement) element.focus();
+  undoing.hidden = !deleting;
+  undo.hidden = !deleting?.undo;
 }
 
 function link(words, href) {

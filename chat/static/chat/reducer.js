@@ -175,13 +175,15 @@ function overlap(window, low, high) {
 }
 
 function take(room, incoming, me) {
-  let { rev, seq, read_seq } = room;
+  let { rev, seq, read_seq, spoke_at = "" } = room;
   for (const message of incoming) {
     rev = Math.max(rev, message.rev);
     seq = Math.max(seq, message.seq);
-    if (message.sender === me) read_seq = Math.max(read_seq, message.seq);
+    if (message.sender !== me) continue;
+    read_seq = Math.max(read_seq, message.seq);
+    if (message.at > spoke_at) spoke_at = message.at;
   }
-  return { ...room, messages: room.messages.with(incoming), rev, seq, read_seq };
+  return { ...room, messages: room.messages.with(incoming), rev, seq, read_seq, spoke_at };
 }
 
 const advance = (room, upto) => ({ ...room, applied: Math.max(room.applied, upto), rev: Math.max(room.rev, upto) });

@@ -28,5 +28,19 @@ export function rightsOver(room, user, role = roleOf(room, user)) {
   };
 }
 
+/** What one may do with a message there. Its own author may not when nobody may write, except delete it. */
+export function rightsWith(room, { sender, deleted }, me) {
+  const mine = sender === me;
+  const stands = !deleted && sender !== null;
+  return {
+    edit: mine && stands && rights(room).write,
+    copy: !deleted,
+    link: true,
+    unread: true,
+    report: !mine && stands,
+    delete: stands && !room.archived && (mine || MANAGERS.includes(room.role)),
+  };
+}
+
 /** The last owner cannot leave the role; who leaves the room hands it on. As far as a small room tells. */
 export const isLastOwner = (room) => room.role === "owner" && [...room.roles.values()].filter((role) => role === "owner").length <= 1;

@@ -1,34 +1,37 @@
 // The room on show: its head, its messages, where one writes, and what may be done with what was written.
 
+import { copy } from "./clipboard.js";
 import { composer } from "./composer.js";
 import { isBanned } from "./connection.js";
 import { messageLog } from "./log.js";
+import { messageMenu } from "./message_menu.js";
 import { isFinal, outage } from "./outage.js";
 import { onlineIn } from "./people.js";
 import { onShow } from "./reducer.js";
+import { rightsWith } from "./rights.js";
 import { nameOf } from "./rooms.js";
 import { paintDot, write } from "./rows.js";
 import { outageWords, presenceWords, reason, text, typingWords } from "./text.js";
 
 /**
- * `notify(words)` says something to the person, `address(room, seq)` is a message's URL, `visit(room, seq)` goes there,
- * `redraw()` asks for a `render()` before the next frame.
+ * `notify(words, role)` says something to the person, `address(room, seq)` is a message's URL, `visit(room, seq)` goes there,
+ * `redraw()` asks for a `render()` before the next frame, `report(room, message)` asks what is wrong with it, `enterSends()` is what this
+ * person prefers.
  * Gives back `enter(room, seq)`, `readAll()` and `render()`.
  */
-export function roomView(client, drafts, { notify, address, visit, redraw }) {
+export function roomView(client, drafts, { notify, address, visit, redraw, report, enterSends }) {
   const head = document.querySelector(".room-head");
   const nothing = document.querySelector(".nothing");
   const log = document.querySelector(".log");
   const list = log.querySelector(".rows");
   const form = document.querySelector(".composer");
   const typists = form.querySelector(".typing");
-  const confirmation = document.querySelector(".delete-dialog");
 
   let wanted = null; // the room id that the address names
   let linked = null; // the seq that the address names
   let entered = null; // the room id on show: `wanted`, as soon as the server has told of it
 
-  const messages = messageLog(client, { notify, address, redraw });
+  const messages = messageLog(client, { notify, address, redraw, mayEdit });
   const writing = composer(client, drafts, {
     send(body) {
       client.post(entered, body);
@@ -44,7 +47,20 @@ export function roomView(client, drafts, { notify, address, visit, redraw }) {
       }
     },
     typed: () => client.type(entered),
-    newestOwn: () => onShow(room()).messages.findLast(({ sender, deleted }) => sender === client.state.me && !deleted),
+    newestOwn: () => client.veil(entered, onShow(room()).messages).findLast(mayEdit),
+    enterSends,
+    notify,
+  });
+  messageMenu(client, list, {
+    room,
+    notify,
+    act: {
+      address: ({ seq }) => new URL(address(entered, seq), location.href).href,
+      edit: writing.beginEdit,
+      remove,
+      unread: ({ seq }) => client.markUnread(entered, seq).catch((error) => notify(reason(error))),
+      report: report && ((message) => report(room(), message)),
+    },
   });
 
   list.addEventListener("click", act);
@@ -55,7 +71,12 @@ export function roomView(client, drafts, { notify, address, visit, redraw }) {
     return client.state.rooms.get(entered);
   }
 
+  function mayEdit(message) {
+    return !message.pending && !message.deleting && rightsWith(room(), message, client.state.me).edit;
+  }
+
   function enter(id, seq) {
+    if (entered !== null && entered !== id) client.leaveBehind(entered);
     wanted = id;
     linked = seq;
     if (id !== null && id === entered && seq !== null) return messages.visit(seq);
@@ -71,9 +92,8 @@ export function roomView(client, drafts, { notify, address, visit, redraw }) {
     nothing.hidden = Boolean(shown);
     if (!shown) return renderNothing();
     const silent = shown.kind === "feed" && shown.role === "member";
-    const slow = shown.slow_mode > 0 && shown.role === "member";
-    const why = silent ? text("room.readonly") : slow ? text("room.slow", { count: shown.slow_mode }) : "";
-    writing.disable(silent || isBanned(client.status), why);
+    const why = silent ? text("room.readonly") : isBanned(client.status) ? text("connection.banned") : "";
+    writing.render(why, client.mayWriteAt(entered));
     renderHead(shown);
     write(typists, typingWords(client.typists(entered)));
     messages.render();
@@ -111,28 +131,31 @@ export function roomView(client, drafts, { notify, address, visit, redraw }) {
   }
 
   function act(event) {
-    const button = event.target.closest("button, .time");
+    const button = event.target.closest(".time[href], .failure button, .edit, .undo");
     if (!button) return;
     const row = button.closest(".message");
     const seq = Number(row.dataset.seq);
     const item = client.state.outbox.find(({ id }) => row.dataset.key === `${client.state.me} ${id}`);
-    if (button.matches(".time[href]")) {
+    if (button.matches(".time")) {
       if (event.metaKey || event.ctrlKey || event.shiftKey) return;
       event.preventDefault();
       visit(entered, seq);
     } else if (button.matches(".edit")) writing.beginEdit(room().messages.get(seq));
-    else if (button.matches(".delete")) confirmDelete(seq);
+    else if (button.matches(".undo")) bringBack(row, seq);
     else if (button.matches(".retry")) client.retryPost(item.id);
-    else if (button.matches(".copy")) navigator.clipboard?.writeText(item.body);
+    else if (button.matches(".copy")) copy(item.body).then((copied) => notify(text(copied ? "copied" : "copied.not"), "status"));
     else if (button.matches(".discard")) client.discardPost(item.id);
   }
 
-  function confirmDelete(seq) {
-    const id = entered;
-    confirmation.returnValue = "";
-    confirmation.onclose = () => {
-      if (confirmation.returnValue === "delete") client.delete(id, seq).catch((error) => notify(reason(error)));
-    };
-    confirmation.showModal();
+  /** Whoever has just deleted it has at hand what undoes it. */
+  function remove({ seq }) {
+    client.delete(entered, seq);
+    render();
+    list.querySelector(`[data-seq="${seq}"] .undo`)?.focus({ preventScroll: true });
+  }
+
+  function bringBack(row, seq) {
+    row.focus({ preventScroll: true });
+    client.undelete(entered, seq);
   }
 }

@@ -1,5 +1,6 @@
 // The dialog that goes to a room, or to a person, by a few letters of the name.
 
+import { composes } from "./keystroke.js";
 import { unread } from "./reducer.js";
 import { find, nameOf } from "./rooms.js";
 import { clone, paintAvatar, show, write } from "./rows.js";
@@ -21,7 +22,7 @@ export function switcher(client, { choose }) {
   field.addEventListener("input", search);
   field.addEventListener("keydown", (event) => {
     const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
-    if (event.isComposing || !step || items.length === 0) return;
+    if (composes(event) || !step || items.length === 0) return;
     event.preventDefault();
     at = (at + step + items.length) % items.length;
     render();

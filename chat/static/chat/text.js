@@ -44,7 +44,6 @@ export const english = {
   "room.everyone": "Everyone",
   "room.online": "{count} online",
   "room.readonly": "Only moderators write here.",
-  "room.slow": { one: "Slow mode: one message every {count} second", other: "Slow mode: one message every {count} seconds" },
   "room.left": "You are no longer in {name}.",
   "room.missing": "This room does not exist, or you are not in it.",
   "room.none": "No room",
@@ -62,8 +61,16 @@ export const english = {
   "yesterday": "Yesterday",
   "link.gone": "The message that you came for is no longer kept.",
   "message.to": "Message {name}",
+  "message.to.ctrl": "Message {name} (Ctrl or ⌘ + Enter sends)",
   "message.edited": "(edited)",
   "message.deleted": "This message was deleted.",
+  "copied": "Copied.",
+  "copied.link": "The link was copied.",
+  "copied.not": "This browser does not let the page copy.",
+  "waits": "Sends in {time}",
+  "pace": "You can write again in {time}",
+  "seconds": "{count} s",
+  "minutes": "{count} min",
   "mark.sending": "Sending…",
   "mark.sent": "Sent",
   "mark.delivered": "Delivered",
@@ -88,7 +95,9 @@ export const english = {
   "switch.none": "No such room.",
   "left": "{count} left",
   "over": "{count} too many",
+  "deletion.refused": "Your message was not deleted: {why}",
   "failed": "Your message was not sent: {why}",
+  "error.too_long_by": { one: "It is too long by {count} character.", other: "It is too long by {count} characters." },
   "error.too_long": "It is too long.",
   "error.empty": "It is empty.",
   "error.invalid_text": "It contains characters that cannot be stored.",
@@ -121,6 +130,12 @@ export const reason = ({ code, detail, message }) => (`error.${code}` in texts ?
 const language = () => globalThis.document?.documentElement.lang || undefined;
 const plural = () => new Intl.PluralRules(language());
 const format = (at, options) => new Intl.DateTimeFormat(language(), options).format(new Date(at));
+
+/** How long something takes from now. */
+export function waitWords(ms) {
+  const seconds = Math.ceil(ms / 1000);
+  return seconds < 100 ? text("seconds", { count: seconds }) : text("minutes", { count: Math.ceil(seconds / 60) });
+}
 
 export const clockTime = (at) => format(at, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 
