@@ -2,6 +2,8 @@
 
 from django.contrib.auth.views import LogoutView
 from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
+from django.views.i18n import set_language
 
 from . import api, health, installation, plain, scrapes, views
 
@@ -16,6 +18,8 @@ urlpatterns = [
     path("manifest.webmanifest", installation.manifest, name="manifest"),
     path("login/", views.throttled(views.LogIn.as_view()), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
+    # Exempt, so that pages which have no token, because something went wrong, offer it too.
+    path("language/", csrf_exempt(set_language), name="set_language"),
     path("signup/", views.SignUp.as_view(), name="signup"),
     path("api", api.nothing_here),
     path("api/", api.urls()),

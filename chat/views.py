@@ -12,8 +12,9 @@ from django.conf import settings
 from django.contrib.auth import authenticate, get_user_model, login
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.forms import UserCreationForm, UsernameField
+from django.contrib.auth.forms import AuthenticationForm, UserCreationForm, UsernameField
 from django.contrib.auth.views import LoginView, RedirectURLMixin
+from django.forms import BaseForm
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render, resolve_url
 from django.template.response import TemplateResponse
@@ -100,8 +101,23 @@ def again_in(seconds: int) -> str:
     return ngettext("Try again in %d second.", "Try again in %d seconds.", seconds) % seconds
 
 
+def focus_on(form: BaseForm, name: str) -> None:
+    """Let a page begin at this field; what is wrong with it, or with all of them, is read there."""
+    for field in form.fields.values():
+        field.widget.attrs.pop("autofocus", None)
+    attributes = form.fields[name].widget.attrs
+    attributes["autofocus"] = True
+    if form.non_field_errors():
+        attributes |= {"aria-describedby": "form-error", "aria-invalid": "true"}
+
+
 class LogIn(Onward, LoginView):
     redirect_authenticated_user = True
+
+    def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
+        """What is most likely wrong is the password: the name stays as it is."""
+        focus_on(form, "username" if "username" in form.errors else "password")
+        return super().form_invalid(form)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(open_signup=conf.open_signup(), **kwargs)
@@ -130,6 +146,10 @@ class SignUp(Onward, FormView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(next=self.get_redirect_url(), **kwargs)
+
+    def form_invalid(self, form: SignUpForm) -> HttpResponse:
+        focus_on(form, next((name for name in form.errors if name in form.fields), "password1"))
+        return super().form_invalid(form)
 
     def form_valid(self, form: SignUpForm) -> HttpResponse:
         sign_ups = allowances.sign_ups(allowances.visitor(self.request))

@@ -13,6 +13,7 @@ from chat.models import Membership, Room
 from tests.conftest import PASSWORD
 
 HOME = "/"
+FIELDS = ("username", "password")
 NEWCOMER = {"username": "dora", "password1": "tide-and-pebble", "password2": "tide-and-pebble"}
 
 
@@ -137,6 +138,22 @@ def test_a_wrong_password_is_told_but_not_which_part_was_wrong(client, alice):
     assert wrong.context["form"].non_field_errors() == nobody.context["form"].non_field_errors()
 
 
+def test_whoever_mistyped_a_password_types_it_again(client, alice):
+    page = log_in(client, password="no").content.decode()
+    name, password = (re.search(f'<input[^>]*name="{f}"[^>]*>', page)[0] for f in FIELDS)
+    assert 'value="alice"' in name
+    assert "autofocus" not in name
+    assert "autofocus" in password
+    assert 'aria-describedby="form-error"' in password
+    assert "value=" not in password
+    assert "<title>Error: " in page
+
+
+def test_whoever_forgot_the_name_begins_there(client, alice):
+    page = client.post("/login/", {"username": "", "password": PASSWORD}).content.decode()
+    assert "autofocus" in re.search('<input[^>]*name="username"[^>]*>', page)[0]
+
+
 def test_whoever_is_logged_in_need_not_log_in(as_alice):
     assertRedirects(as_alice.get("/login/"), HOME)
     assertRedirects(as_alice.get("/signup/"), HOME)
@@ -221,6 +238,23 @@ def test_fields_help_those_who_fill_them_in(client, db):
     assert re.search(r'name="username"[^>]*autocomplete="username"', page)
     assert len(re.findall(r'autocomplete="new-password"', page)) == 2
     assert page.count("<label for=") == 3
+
+
+# Languages
+
+
+def test_whoever_chooses_a_language_stays_where_they_are(client, db):
+    page = "/login/?next=/r/abc/"
+    switch = {"language": "zh-hans"}
+    response = client.post("/language/", switch, headers={"Referer": f"http://testserver{page}"})
+    assert response["Location"].endswith(page)
+    assert client.cookies["django_language"].value == "zh-hans"
+
+
+def test_each_page_of_its_own_offers_the_languages(client, db):
+    client.raise_request_exception = False
+    for path, status in (("/login/", 200), ("/signup/", 200), ("/nowhere/", 404), ("/?%00", 400)):
+        assertContains(client.get(path), '<form class="languages"', status_code=status)
 
 
 # When something is wrong

@@ -16,6 +16,28 @@ def stranger(chromium: Browser, server: Server):
         assert stranger.complaints == []
 
 
+# Log-in
+
+
+def test_a_wrong_password_is_looked_at_and_typed_again(stranger):
+    page = stranger.page
+    page.goto("/r/nowhere/")
+    page.get_by_label("Username").fill("alice")
+    secret = page.get_by_label("Password")
+    secret.fill("dem")
+    page.get_by_role("button", name="Show").click()
+    expect(secret).to_have_attribute("type", "text")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    expect(secret).to_be_focused()
+    expect(secret).to_have_attribute("type", "password")
+    page.keyboard.type("demo\n")
+    expect(page.get_by_role("heading", name="Not found")).to_be_visible()
+    assert page.url.endswith("/r/nowhere/")
+    assert [words for words in stranger.complaints if "404" not in words] == []
+    stranger.complaints.clear()
+
+
 # Without JavaScript
 
 
