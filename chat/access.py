@@ -17,9 +17,10 @@ from django.contrib.auth import get_user_model
 from django.db.models import Count, F
 from django.db.models.functions import Now
 
-from . import conf
+from . import conf, preferences
 from .errors import NotFound, UnknownUser
 from .models import Access, Membership, Room
+from .preferences import Hidden, Preferred
 from .users import UserKey
 
 MANAGERS = (Membership.Role.OWNER, Membership.Role.MODERATOR)
@@ -34,6 +35,7 @@ class Fellow(NamedTuple):
     read_seq: int
     last_seen: datetime | None  # if they are not online
     role: str
+    hidden: Hidden  # from the others
 
 
 Face = tuple[object, ...]
@@ -52,6 +54,7 @@ class Place(NamedTuple):
     slow_mode: int  # seconds
     open: bool
     archived: bool
+    blocked: bool  # by either of a direct room's two
 
     @property
     def face(self) -> Face:
@@ -65,6 +68,7 @@ class Seat:
     key: int  # of the membership
     room: Place
     role: str
+    blocks: bool  # the other one of a direct room
     delivered_rev: int
     read_seq: int
     members: int
@@ -82,15 +86,15 @@ class Seat:
     @property
     def may_write(self) -> bool:
         """As far as the room and the role go."""
-        if self.room.archived:
+        if self.room.archived or self.room.blocked:
             return False
         return self.room.kind != Room.Kind.FEED or self.role in MANAGERS
 
     @property
     def look(self) -> tuple[object, ...]:
         """What a client is told anew when it changes; cursors have frames of their own."""
-        who = tuple((fellow.username, fellow.role) for fellow in self.fellows)
-        mine = (self.role, self.notify, self.unread_from)
+        who = tuple((fellow.username, fellow.role, fellow.hidden) for fellow in self.fellows)
+        mine = (self.role, self.notify, self.unread_from, self.blocks)
         return (*self.room.face, *mine, self.members, who)
 
 
@@ -102,6 +106,7 @@ class Standing:
     banned_for: timedelta | None  # from now on
     closed_below: int  # connections that were admitted with a lower version are to be closed,
     close_code: int | None  # with this
+    preferred: Preferred
     seats: dict[str, Seat]  # by room id
 
     @property
@@ -131,10 +136,18 @@ def standings(
     """
     banned_for = F("banned_until") - Now()  # by the one clock that all workers share
     access = Access.objects.filter(pk__in=user_ids)
-    read = access.values_list("pk", "version", banned_for, "closed_below", "close_code")
+    wishes = [f"user__{name}" for name in preferences.COLUMNS]
+    read = access.values_list("pk", "version", banned_for, "closed_below", "close_code", *wishes)
     standings = {
-        user_id: Standing(version, _ahead(banned_for), closed_below, close_code, {})
-        for user_id, version, banned_for, closed_below, close_code in read
+        user_id: Standing(
+            version,
+            _ahead(banned_for),
+            closed_below,
+            close_code,
+            preferences.preferred(*wished),
+            {},
+        )
+        for user_id, version, banned_for, closed_below, close_code, *wished in read
     }
     mine = Membership.objects.filter(user_id__in=list(standings)).order_by("room_id")
     if room_ids is not None:
@@ -142,15 +155,16 @@ def standings(
     muted_for = F("muted_until") - Now()
     rows = list(
         mine.values_list(
-            *("user_id", "pk", "role", "delivered_rev", "read_seq", muted_for),
+            *("user_id", "pk", "role", "blocks", "delivered_rev", "read_seq", muted_for),
             *("notify", "unread_from"),
             *("room_id", "room__kind", "room__name", "room__seq", "room__rev", "room__first_seq"),
-            *("room__slow_mode", "room__open", "room__archived"),
+            *("room__slow_mode", "room__open", "room__archived", "room__blocked"),
         )
     )
-    members = count_members({row[8] for row in rows})
+    members = count_members({row[9] for row in rows})
     fellows = _fellows([room_id for room_id, n in members.items() if n <= conf.SMALL_ROOM])
-    for user_id, key, role, delivered_rev, read_seq, muted_for, notify, unread_from, *room in rows:
+    for user_id, *row in rows:
+        key, role, blocks, delivered_rev, read_seq, muted_for, notify, unread_from, *room = row
         place = _place(*room)
         if place.pk in members:  # otherwise everybody has left it meanwhile
             here = fellows.get(place.pk, ())
@@ -158,6 +172,7 @@ def standings(
                 key,
                 place,
                 intern(role),
+                blocks,
                 delivered_rev,
                 read_seq,
                 members[place.pk],
@@ -208,12 +223,23 @@ def _fellows(room_ids: Collection[str]) -> dict[str, tuple[Fellow, ...]]:
         .values_list(
             *("room_id", "user_id", name, "delivered_rev", "read_seq"),
             *("user__chat_last_seen__at", "role"),
+            *(f"user__{column}" for column in preferences.HIDING),
         )
     )
     fellows: dict[str, list[Fellow]] = defaultdict(list)
-    for room_id, *fellow in rows:
-        fellows[room_id].append(Fellow(*fellow))
+    for room_id, user_id, username, delivered_rev, read_seq, last_seen, role, *hiding in rows:
+        hidden = preferences.hidden(*hiding)
+        fellow = Fellow(user_id, username, delivered_rev, read_seq, last_seen, intern(role), hidden)
+        fellows[room_id].append(fellow)
     return {room_id: tuple(here) for room_id, here in fellows.items()}
+
+
+def who_sees(user_id: UserKey) -> set[UserKey]:
+    """Those who share a small room with this user."""
+    mine = Membership.objects.filter(user_id=user_id).values_list("room_id", flat=True)
+    members = count_members(list(mine))
+    small = [room_id for room_id, n in members.items() if n <= conf.SMALL_ROOM]
+    return set(Membership.objects.filter(room_id__in=small).values_list("user_id", flat=True))
 
 
 def raise_for(user_ids: Iterable[UserKey]) -> None:

@@ -6,7 +6,7 @@ Nothing here saves a whole row: it was read without a lock, and its numbers are 
 # mypy: disable-error-code="type-arg"
 # Django's admin is generic only in its stubs.
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from django import forms
@@ -15,11 +15,14 @@ from django.contrib.admin.options import InlineModelAdmin
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import Model, Q, QuerySet
+from django.db.models.functions import Now
 from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from . import access, conf, control, leases, messaging, rooms
-from .models import Access, Connection, Epoch, Lease, Membership, Message, Room, Token
+from .models import Access, Connection, Epoch, Lease, Membership, Message, Report, Room, Token
 
 USERNAME = get_user_model().USERNAME_FIELD
 MANAGED = (Room.Kind.GROUP, Room.Kind.FEED)  # who is in the others is not for people to decide
@@ -197,6 +200,86 @@ class MessageAdmin(Unchangeable, ByRoomOrPerson):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Message]) -> None:
         for message in queryset:
             self.delete_model(request, message)
+
+
+class ReportState(admin.SimpleListFilter):
+    """Open ones, unless somebody asks for others."""
+
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("open", _("Open")), ("closed", _("Closed")), ("all", _("All"))]
+
+    def value(self) -> str:
+        return super().value() or "open"
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        _all, *choices = super().choices(changelist)  # which here is one of ours
+        yield from choices
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Report]) -> QuerySet[Report]:
+        if self.value() == "all":
+            return queryset
+        return queryset.filter(closed_at__isnull=self.value() == "open")
+
+
+@admin.register(Report)
+class ReportAdmin(MadeByChat):
+    """What people want somebody to look at. Closing one tells that somebody has."""
+
+    list_display = ["reason", "body", "person", "room", "reporter", "created_at", "closed_at"]
+    list_filter = [ReportState]
+    list_select_related = ["person", "room", "reporter"]
+    search_fields = [f"person__{USERNAME}__exact", f"reporter__{USERNAME}__exact"]
+    search_help_text = _("A username")
+    ordering = ["-created_at"]
+    readonly_fields = [
+        *("reason", "body", "the_message", "the_person", "the_room", "the_reporter"),
+        *("created_at", "closed_at"),
+    ]
+    fields = readonly_fields  # type: ignore[assignment]
+    actions = ["close", "reopen"]
+
+    @admin.action(description=_("Close: somebody has looked"), permissions=["change"])
+    def close(self, request: HttpRequest, queryset: QuerySet[Report]) -> None:
+        count = queryset.filter(closed_at=None).update(closed_at=Now())
+        self.message_user(request, _("%d reports are closed.") % count)
+
+    @admin.action(description=_("Open again"), permissions=["change"])
+    def reopen(self, request: HttpRequest, queryset: QuerySet[Report]) -> None:
+        count = queryset.exclude(closed_at=None).update(closed_at=None)
+        self.message_user(request, _("%d reports are open again.") % count)
+
+    @admin.display(description=_("message"))
+    def the_message(self, report: Report) -> str:
+        if report.seq is None:
+            return _link(None)
+        return _link(Message.objects.filter(room=report.room_id, seq=report.seq).first())
+
+    @admin.display(description=_("person"))
+    def the_person(self, report: Report) -> str:
+        return _link(report.person)
+
+    @admin.display(description=_("room"))
+    def the_room(self, report: Report) -> str:
+        return _link(report.room)
+
+    @admin.display(description=_("reporter"))
+    def the_reporter(self, report: Report) -> str:
+        return _link(report.reporter)
+
+
+def _link(found: Model | None) -> str:
+    """To where it is looked at; a site need not have its users there."""
+    if found is None:
+        return "-"
+    meta = found._meta
+    try:
+        place = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[found.pk])
+    except NoReverseMatch:
+        return str(found)
+    return format_html('<a href="{}">{}</a>', place, found)
 
 
 @admin.register(Access)

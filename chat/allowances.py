@@ -33,7 +33,7 @@ def visitor(request: HttpRequest, user: AbstractBaseUser | None = None) -> Visit
 
 
 def posts(visitor: Visitor) -> list[Share]:
-    """To post, edit and delete, to open, join and leave rooms; to make them over HTTP."""
+    """To change anything: messages, rooms, preferences; to block and to report."""
     return _shares("post", visitor)
 
 

@@ -16,6 +16,7 @@ from uuid import UUID
 import msgspec
 from django.apps import apps
 from django.contrib.auth import authenticate
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import (
     Http404,
     HttpRequest,
@@ -285,7 +286,7 @@ def list_rooms(request: Request) -> HttpResponse:
     """The rooms that you are in, each as in the WebSocket's `room`: `seq − read_seq` are unread."""
     user = request.auth.user
     rooms.enrol(user)  # nobody may have seen this user before
-    return _json(_rooms(list(access.standing(user.pk).seats.values())))
+    return _json(_rooms(user, list(access.standing(user.pk).seats.values())))
 
 
 @api.post(
@@ -304,7 +305,7 @@ def create_room(request: Request, new: NewRoom) -> HttpResponse:
     _check_rate(request)
     members = [users.named(name) for name in dict.fromkeys(new.members)]
     room = rooms.create(user, new.name, kind=new.kind, members=members)
-    return _json(_rooms([access.seat(user.pk, room.pk)])[0], 201)
+    return _json(_rooms(user, [access.seat(user.pk, room.pk)])[0], 201)
 
 
 @api.post(
@@ -319,12 +320,12 @@ def open_direct(request: Request, peer: Peer) -> HttpResponse:
     user = request.auth.user
     _check_rate(request)
     room = rooms.open_direct(user, users.named(peer.to))
-    return _json(_rooms([access.seat(user.pk, room.pk)])[0])
+    return _json(_rooms(user, [access.seat(user.pk, room.pk)])[0])
 
 
-def _rooms(seats: Sequence[Seat]) -> list[frames.Room]:
+def _rooms(user: AbstractBaseUser, seats: Sequence[Seat]) -> list[frames.Room]:
     online = leases.online({fellow.user_id for seat in seats for fellow in seat.fellows})
-    return [serializers.room_frame(seat, online.__contains__) for seat in seats]
+    return [serializers.room_frame(seat, user.pk, online.__contains__) for seat in seats]
 
 
 # Messages

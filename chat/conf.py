@@ -13,6 +13,7 @@ PAYLOAD_BYTES = 256 * 1024  # one WebSocket message to a client
 BODY_CHARS = 4_000
 ROOM_NAME_CHARS = 80
 REASON_CHARS = 1_000  # of a report
+OPEN_REPORTS = 100  # of one user, at which nobody has looked yet
 PAGE = 200  # messages in one replay or history frame
 WINDOW = 400  # replayed messages that a client has not acknowledged yet
 OUTBOX_BYTES = 1024 * 1024  # what waits for one slow reader before its socket is put behind

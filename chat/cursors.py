@@ -6,12 +6,13 @@ second. Reads are written at once; while some are being written, the next ones c
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import NamedTuple, Self
 
-from . import messaging, serializers
+from . import frames, messaging, serializers
 from .access import Seat
+from .announcements import Relay
 from .errors import ChatError, NotFound
 from .journal import Journal
 from .models import Membership
@@ -29,6 +30,7 @@ class Delivery(NamedTuple):
 
     seat: Seat
     username: str
+    hides: bool  # from the others how far they have read
     rev: int
 
 
@@ -37,6 +39,7 @@ class Reading(NamedTuple):
 
     seat: Seat
     username: str
+    hides: bool
     seq: int
     asker: asyncio.Future[None]
 
@@ -67,7 +70,7 @@ class Cursors:
             seat, rev = socket.seats[room_id], cursors[room_id]
             socket.acknowledged(room_id, rev)
             rev = min(rev, self._switchboard.handed(socket, room_id))
-            self._note(Delivery(seat, socket.username, rev))
+            self._note(Delivery(seat, socket.username, socket.preferred.hide_receipts, rev))
         if not cursors.keys() <= socket.seats.keys():
             raise NotFound
 
@@ -76,7 +79,8 @@ class Cursors:
         if (seat := socket.seats.get(room_id)) is None:
             raise NotFound
         asker: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._readings.append(Reading(seat, socket.username, seq, asker))
+        hides = socket.preferred.hide_receipts
+        self._readings.append(Reading(seat, socket.username, hides, seq, asker))
         self._some_read.set()
         return asker
 
@@ -143,14 +147,25 @@ class Cursors:
         self, memberships: Iterable[Membership], noted: Mapping[int, Delivery | Reading]
     ) -> None:
         self._switchboard.relay(
-            (
-                noted[membership.pk].seat,
-                str(membership.user_id),
-                serializers.receipt_frame(noted[membership.pk].username, membership),
-            )
+            relay
             for membership in memberships
             if membership.moved
+            for relay in _receipts(membership, noted[membership.pk])
         )
+
+
+def _receipts(membership: Membership, noted: Delivery | Reading) -> Iterator[Relay]:
+    """In a small room everybody gets it, in a large one only the member's own sockets."""
+    room_id, me = membership.room_id, str(membership.user_id)
+    others = noted.seat.is_small
+    line = frames.encode(serializers.receipt_frame(noted.username, membership))
+    if others and not noted.hides:
+        yield Relay(room_id, line)
+        return
+    yield Relay(room_id, line, only=me)
+    if others and isinstance(noted, Delivery):
+        hidden = serializers.receipt_frame(noted.username, membership, hidden=True)
+        yield Relay(room_id, frames.encode(hidden), but=me)
 
 
 def _settle(asker: asyncio.Future[None], outcome: ChatError | None) -> None:

@@ -44,6 +44,9 @@ CHANGES = (
     | frames.Appoint
     | frames.Notify
     | frames.MarkUnread
+    | frames.Block
+    | frames.Report
+    | frames.Prefer
 )
 
 
@@ -109,10 +112,14 @@ class FrameSocket(Socket):
         self.tell(self._room(seat, ref))
 
     def _room(self, seat: Seat, ref: str | None = None) -> frames.Room:
-        return serializers.room_frame(seat, self._is_online, ref)
+        return serializers.room_frame(seat, self.user_id, self._is_online, ref)
 
     def _is_online(self, user_id: UserKey) -> bool:
         return user_id in self._worker.presence.online or user_id == self.user_id
+
+    def show_preferred(self, ref: str | None = None) -> None:
+        told = serializers.preferences_of(self.preferred)
+        self.tell(frames.Preferences(ref=ref, preferences=told))
 
     def relay(self, line: bytes) -> None:
         self.hand(line.decode())
@@ -199,6 +206,9 @@ class FrameSocket(Socket):
                 self._tell_room(room_id, ref)
             case frames.CallRoll() | frames.Find():
                 await self._look_up(request)
+            case frames.Prefer():
+                self.preferred = await worker.prefer(user, request.changes)
+                self.show_preferred(ref)
             case frames.Ping():
                 self.tell(frames.Pong(ref=ref, time=frames.timestamp(timezone.now())))
             case _:
@@ -220,6 +230,10 @@ class FrameSocket(Socket):
                 await worker.remove(user, room_id, name)
             case frames.Appoint(room=room_id, user=name, role=role):
                 await worker.appoint(user, room_id, name, role)
+            case frames.Block(user=name, blocked=blocked):
+                await worker.block(user, name, blocked)
+            case frames.Report():
+                await worker.report(user, request)
             case frames.Notify(room=room_id, level=level):
                 await worker.mark(rooms.notify, user, room_id, level)
             case frames.MarkUnread(room=room_id, seq=seq):
@@ -260,6 +274,8 @@ class FrameSocket(Socket):
         self.tell(
             frames.Welcome(
                 user=frames.User(self.username, users.display_name(user)),
+                preferences=serializers.preferences_of(self.preferred),
+                worker=self._worker.key,
                 time=frames.timestamp(timezone.now()),
                 epoch=epoch,
                 heartbeat=conf.heartbeat(),

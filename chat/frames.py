@@ -143,6 +143,40 @@ class Find(Frame, tag="find"):
     limit: Annotated[int, Meta(ge=1, le=50)] = 20
 
 
+class Block(Frame, tag="block"):
+    user: Username
+    blocked: bool
+
+
+class Report(Frame, tag="report"):
+    """Of a message, or of somebody."""
+
+    reason: str
+    room: RoomId | None = None
+    seq: Number | None = None
+    user: Username | None = None
+
+    def __post_init__(self) -> None:
+        if (self.seq is None) == (self.user is None) or (self.seq is not None and not self.room):
+            raise ValueError("Expected either `room` and `seq`, or `user`")
+
+
+class Prefer(Frame, tag="prefer"):
+    """Only what is to change."""
+
+    theme: str | None = None
+    language: str | None = None
+    enter_sends: bool | None = None
+    hide_receipts: bool | None = None
+    hide_typing: bool | None = None
+    hide_presence: bool | None = None
+
+    @property
+    def changes(self) -> dict[str, str | bool]:
+        asked = msgspec.structs.asdict(self)
+        return {name: asked[name] for name in asked if name != "ref" and asked[name] is not None}
+
+
 class Look(Frame, tag="history"):
     """Ask for a piece of a room's history."""
 
@@ -182,6 +216,9 @@ Request = (
     | MarkUnread
     | CallRoll
     | Find
+    | Block
+    | Report
+    | Prefer
     | Look
     | Ping
 )
@@ -271,6 +308,7 @@ class Room(Frame, tag="room"):
     notify: str = "all"
     unread_from: int | None = None
     peer: str | None = None
+    blocked: bool = False  # by whoever is told
     # Of a small room's members, by username:
     receipts: dict[str, tuple[int, int]] | None = None  # delivered_rev and read_seq
     online: list[str] | None = None
@@ -301,8 +339,23 @@ class Limits(Struct, frozen=True):
     connect_burst: int
 
 
+class Preferred(Struct, frozen=True):
+    theme: str
+    language: str
+    enter_sends: bool
+    hide_receipts: bool
+    hide_typing: bool
+    hide_presence: bool
+
+
+class Preferences(Frame, tag="preferences"):
+    preferences: Preferred
+
+
 class Welcome(Frame, tag="welcome"):
     user: User
+    preferences: Preferred
+    worker: str  # for whoever helps
     time: str
     epoch: str
     heartbeat: float
@@ -320,6 +373,7 @@ class Message(Frame, tag="message"):
     body: str | None = None
     edited_at: str | None = None
     deleted: bool = False
+    announcement: bool = False
 
 
 class Replay(Frame, tag="replay"):

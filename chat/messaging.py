@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from operator import attrgetter
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import DatabaseError, IntegrityError, transaction
@@ -68,6 +68,7 @@ class LockedRoom:
     rev: int
     slow_mode: timedelta  # between two messages of a member
     archived: bool
+    blocked: bool
     now: datetime  # by the database's clock
 
 
@@ -148,7 +149,7 @@ def _post(drafts: Sequence[Draft], *, wait: bool) -> list[Posted | ChatError]:
         _check_body(draft.body)
         _check_permission(room, seat)
         _check_pace(room, seat)
-        message = known[key] = _next(room, draft)
+        message = known[key] = _next(room, draft.sender, draft.client_id, draft.body)
         seat.read_seq = message.seq
         seat.posted_at = room.now
         new.append(message)
@@ -170,13 +171,16 @@ def _outcome(place: Callable[[Draft], Posted], draft: Draft) -> Posted | ChatErr
 def _lock(room_ids: Collection[str], *, wait: bool = True) -> list[LockedRoom]:
     """Rooms under their row locks, taken in the order of their ids."""
     keys = [[room_id] for room_id in room_ids]
-    read = f"id, kind, seq, rev, slow_mode, archived, {rows.now()}"
+    read = f"id, kind, seq, rev, slow_mode, archived, blocked, {rows.now()}"
     locked = rows.find(Room, ["id"], keys, read, lock=True, skip_locked=not wait)
     return [
         LockedRoom(
-            pk, kind, seq, rev, timedelta(seconds=slow_mode), bool(archived), rows.moment(now)
+            *(pk, kind, seq, rev, timedelta(seconds=slow_mode)),
+            archived=bool(archived),
+            blocked=bool(blocked),
+            now=rows.moment(now),
         )
-        for pk, kind, seq, rev, slow_mode, archived, now in locked
+        for pk, kind, seq, rev, slow_mode, archived, blocked, now in locked
     ]
 
 
@@ -232,14 +236,17 @@ def _store(
     seats: Mapping[tuple[str, UserKey], LockedSeat],
 ) -> None:
     """What has been placed, and what changes with it in rooms and seats: we hold their locks."""
-    rows.insert(Message, BORN_WITH, [_born_with(message) for message in new])
-    changed = [rooms[room_id] for room_id in {message.room_id for message in new}]
-    rows.update(Room, ["id", "seq", "rev"], [[r.pk, r.seq, r.rev] for r in changed])
+    _insert(new, [rooms[room_id] for room_id in {message.room_id for message in new}])
     read = {key: seats[key] for key in {(message.room_id, message.sender_id) for message in new}}
     rows.update(Membership, ["id", "read_seq"], [[s.pk, s.read_seq] for s in read.values()])
     slow = [seat for (room_id, _), seat in read.items() if rooms[room_id].slow_mode]
     if slow:
         rows.update(Membership, ["id", "posted_at"], [[s.pk, s.posted_at] for s in slow])
+
+
+def _insert(new: Sequence[Message], changed: Sequence[LockedRoom]) -> None:
+    rows.insert(Message, BORN_WITH, [_born_with(message) for message in new])
+    rows.update(Room, ["id", "seq", "rev"], [[r.pk, r.seq, r.rev] for r in changed])
 
 
 def _digest(body: str) -> bytes:
@@ -263,6 +270,8 @@ def _check_permission(room: LockedRoom, seat: LockedSeat) -> None:
     if seat.banned_until is not None and seat.banned_until > room.now:
         raise Banned
     _insist_on_life(room)
+    if room.blocked:
+        raise Forbidden("One of you has blocked the other: nobody writes here.")
     if room.kind == Room.Kind.FEED and seat.role not in MANAGERS:
         raise Forbidden("Only its owner and moderators write here.")
     if seat.muted_until is not None and seat.muted_until > room.now:
@@ -284,7 +293,7 @@ def _check_pace(room: LockedRoom, seat: LockedSeat) -> None:
         raise RateLimited("This room is in slow mode.", retry_after_ms=wait)
 
 
-def _next(room: LockedRoom, draft: Draft) -> Message:
+def _next(room: LockedRoom, sender: AbstractBaseUser | None, client_id: UUID, body: str) -> Message:
     """The room's next message. The invariant: its numbers are taken under the room's lock."""
     room.seq += 1
     room.rev += 1
@@ -293,13 +302,26 @@ def _next(room: LockedRoom, draft: Draft) -> Message:
         seq=room.seq,
         rev=room.rev,
         born=room.rev,
-        sender_id=draft.sender.pk,
-        client_id=draft.client_id,
-        digest=_digest(draft.body),
-        body=draft.body,
+        sender_id=sender.pk if sender else None,
+        client_id=client_id,
+        digest=_digest(body),
+        body=body,
         created_at=room.now,
     )
-    message.sender_name = username(draft.sender)
+    message.sender_name = username(sender) if sender else None
+    return message
+
+
+def proclaim(room_id: str, body: str, sender: AbstractBaseUser | None = None) -> Message:
+    """Say something as those who run the site; nobody's seat, role or pace is asked."""
+    _check_body(body)
+    with transaction.atomic():
+        room = next(iter(_lock([room_id])), None)
+        if room is None:
+            raise NotFound
+        message = _next(room, sender, uuid4(), body)
+        message.announcement = True
+        _insert([message], [room])
     return message
 
 

@@ -202,7 +202,8 @@ class Presence:
         news: dict[Socket, set[UserKey]] = {}
         for room_id in self._switchboard.rooms() if changed else ():
             sockets = self._switchboard.sockets(room_id)
-            concerned = [f for f in sockets[0].seats[room_id].fellows if f.user_id in changed]
+            fellows = sockets[0].seats[room_id].fellows
+            concerned = [f for f in fellows if f.user_id in changed and not f.hidden.presence]
             for fellow in concerned:
                 if fellow.user_id not in lines:
                     lines[fellow.user_id] = self._line(fellow, left.get(fellow.user_id))
@@ -210,6 +211,8 @@ class Presence:
                 news.setdefault(socket, set()).update(fellow.user_id for fellow in concerned)
         for socket in self._missed:
             for fellow in _fellows(socket.seats.values()):
+                if fellow.hidden.presence:
+                    continue
                 if fellow.user_id not in lines:
                     lines[fellow.user_id] = self._line(fellow, fellow.last_seen)
                 news.setdefault(socket, set()).add(fellow.user_id)

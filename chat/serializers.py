@@ -9,6 +9,7 @@ from . import archive, conf, directory, frames
 from .access import Seat
 from .archive import History, Page
 from .models import Membership, Message
+from .preferences import Preferred
 from .users import UserKey
 
 ENVELOPE_BYTES = 2048  # of a frame around its messages or rooms
@@ -25,6 +26,7 @@ def message_frame(message: Message) -> frames.Message:
         at=frames.timestamp(message.created_at),
         edited_at=frames.timestamp(message.edited_at) if message.edited_at else None,
         deleted=message.deleted,
+        announcement=message.announcement,
     )
 
 
@@ -33,12 +35,22 @@ def message_lines(messages: Iterable[Message]) -> list[bytes]:
 
 
 def room_frame(
-    seat: Seat, is_online: Callable[[UserKey], bool], ref: str | None = None
+    seat: Seat,
+    me: UserKey,
+    is_online: Callable[[UserKey], bool],
+    ref: str | None = None,
 ) -> frames.Room:
+    """A room as one of its users sees it: of oneself, nothing is hidden."""
     room = seat.room
-    online = [f.username for f in seat.fellows if is_online(f.user_id)]
+    seen = [f for f in seat.fellows if f.user_id == me or not f.hidden.presence]
+    online = [f.username for f in seen if is_online(f.user_id)]
+    away = [f for f in seen if f.last_seen and f.username not in online]
     leading = {f.username: f.role for f in seat.fellows if f.role != Membership.Role.MEMBER}
-    away = [f for f in seat.fellows if f.last_seen and f.username not in online]
+    unread = {f.user_id for f in seat.fellows if f.hidden.receipts} - {me}
+    receipts = {
+        f.username: (f.delivered_rev, 0 if f.user_id in unread else f.read_seq)
+        for f in seat.fellows
+    }
     return frames.Room(
         ref=ref,
         room=room.pk,
@@ -55,9 +67,10 @@ def room_frame(
         archived=room.archived,
         notify=seat.notify,
         unread_from=seat.unread_from and max(seat.unread_from, room.first_seq),
+        blocked=seat.blocks,
         delivered_rev=seat.delivered_rev,
         read_seq=max(seat.read_seq, room.first_seq - 1),  # what is gone is not unread
-        receipts={f.username: (f.delivered_rev, f.read_seq) for f in seat.fellows} or None,
+        receipts=receipts or None,
         online=online if seat.fellows else None,
         last_seen={f.username: frames.timestamp(f.last_seen) for f in away if f.last_seen} or None,
         roles=leading or None,
@@ -169,10 +182,14 @@ def posted_frame(message: Message, ref: str | None) -> frames.Posted:
     )
 
 
-def receipt_frame(username: str, membership: Membership) -> frames.Receipt:
+def receipt_frame(username: str, membership: Membership, *, hidden: bool = False) -> frames.Receipt:
     return frames.Receipt(
         room=membership.room_id,
         user=username,
         delivered_rev=membership.delivered_rev,
-        read_seq=membership.read_seq,
+        read_seq=0 if hidden else membership.read_seq,
     )
+
+
+def preferences_of(preferred: Preferred) -> frames.Preferred:
+    return frames.Preferred(**preferred._asdict())

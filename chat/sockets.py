@@ -26,6 +26,7 @@ from .authentication import Identity
 from .close_codes import CloseCode
 from .errors import ChatError
 from .models import Connection, opaque_id
+from .preferences import Preferred
 from .users import UserKey, username
 
 logger = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ class Socket(ABC):
         "identity",
         "key",
         "opened_at",
+        "preferred",
         "reader",
         "resumed",
         "seats",
@@ -90,6 +92,7 @@ class Socket(ABC):
         self.admitted = 0  # the version of access that it was let in with
         self.key = opaque_id()
         self.user_key = str(identity.user.pk)
+        self.preferred = Preferred()
         self.seats: dict[str, Seat] = {}
         self.behind: dict[str, Cursor] = {}
         self.reader: asyncio.Task[None] | None = None  # replays as long as it is behind
@@ -176,6 +179,10 @@ class Socket(ABC):
     @abstractmethod
     def show_room(self, seat: Seat) -> None:
         """Hand over how a room looks to its user now."""
+
+    @abstractmethod
+    def show_preferred(self) -> None:
+        """Hand over what its user prefers now."""
 
     @abstractmethod
     def relay(self, line: bytes) -> None:

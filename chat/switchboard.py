@@ -100,6 +100,7 @@ class Switchboard:
         )
         here.sockets.add(socket)
         socket.admitted = standing.version
+        socket.preferred = standing.preferred
         self.households[household(socket.endpoint.address)] += 1
         here.version = min(here.version, standing.version)  # if another one lags, look again
         for seat in standing.seats.values():
@@ -179,20 +180,6 @@ class Switchboard:
         if batches:
             self._announcer.announce(batches=batches)
 
-    def relay(self, said: Iterable[tuple[Seat, str, frames.Frame]]) -> None:
-        """Pass on what users say that is not stored, each with their seat and key.
-
-        In a small room everybody gets it, in a large one only the user's own sockets.
-        """
-        self._relay(
-            Relay(
-                seat.room.pk,
-                frames.encode(frame),
-                only=None if seat.is_small else user_key,
-            )
-            for seat, user_key, frame in said
-        )
-
     def typing(self, socket: Socket, room_id: str) -> None:
         """Tell the others in a small room who writes there; NotFound, Forbidden, Muted."""
         if (seat := socket.seats.get(room_id)) is None:
@@ -203,15 +190,16 @@ class Switchboard:
         if (muted := seat.muted_until - now) > 0:
             raise Muted(retry_after_ms=int(muted * 1_000) + 1)
         typed_at = self.users[socket.user_key].typed_at
-        if self.is_busy or self.is_blind or not seat.is_small:
+        if self.is_busy or self.is_blind or not seat.is_small or socket.preferred.hide_typing:
             return
         if now - typed_at.get(room_id, 0) < TYPING_EVERY:
             return
         typed_at[room_id] = now
         frame = frames.SomebodyTypes(room=room_id, user=socket.username)
-        self._relay([Relay(room_id, frames.encode(frame), but=socket.user_key)])
+        self.relay([Relay(room_id, frames.encode(frame), but=socket.user_key)])
 
-    def _relay(self, relays: Iterable[Relay]) -> None:
+    def relay(self, relays: Iterable[Relay]) -> None:
+        """Pass on what is not stored: here, and by the other workers."""
         relays = list(relays)
         for relay in relays:
             self._pass_on(relay)
@@ -515,6 +503,10 @@ class Switchboard:
 
     def reseat(self, socket: Socket, standing: Standing) -> None:
         """Let a socket leave and join rooms until it is where its user may be."""
+        if socket.preferred != standing.preferred:
+            socket.preferred = standing.preferred
+            if socket.resumed:
+                socket.show_preferred()
         for room_id in socket.seats.keys() - standing.seats.keys():
             self._show_out(socket, room_id)
         for room_id, seat in standing.seats.items():

@@ -106,6 +106,9 @@ class TextSocket(Socket):
     def show_room(self, seat: Seat) -> None:
         pass
 
+    def show_preferred(self) -> None:
+        pass
+
     def relay(self, line: bytes) -> None:
         pass
 
@@ -122,7 +125,8 @@ class TextSocket(Socket):
         if direct and sender == self.username:
             return
         text = LINE_BREAK.sub(r"\\n", body)
-        self.hand(f"{at}|{sender or ''}|{sender if direct else seat.room.name}|{text}")
+        sender = sender or ""  # the system
+        self.hand(f"{at}|{sender}|{sender if direct else seat.room.name}|{text}")
 
     def _note(self, room_id: str, rev: int) -> None:
         self._shown[room_id] = rev

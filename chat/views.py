@@ -25,8 +25,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import FormView
 
-from . import allowances, conf, limits, throttle
+from . import allowances, appearance, conf, limits, preferences, throttle
 from .models import Membership
+from .preferences import Preferred
 from .users import display_name, username
 
 WS_PATH = "/ws/"  # where the site mounts `routing`
@@ -39,6 +40,7 @@ def chat(request: HttpRequest, room: str | None = None, seq: int | None = None) 
     user = cast(AbstractBaseUser, request.user)  # login_required
     if room is not None:
         get_object_or_404(Membership, room=room, user=user.pk)
+    preferred = preferences.of(user.pk)
     config = {
         "username": username(user),
         "name": display_name(user),
@@ -47,8 +49,9 @@ def chat(request: HttpRequest, room: str | None = None, seq: int | None = None) 
         "ws_path": WS_PATH,
         "login_url": resolve_url(settings.LOGIN_URL),
         "logout_url": reverse("logout"),
+        "preferences": (preferred or Preferred())._asdict(),
     }
-    return render(request, "chat/chat.html", {"config": config})
+    return appearance.page(request, "chat/chat.html", {"config": config}, preferred)
 
 
 @never_cache

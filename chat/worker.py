@@ -13,6 +13,7 @@ from collections.abc import (
     Callable,
     Collection,
     Iterator,
+    Mapping,
     MutableMapping,
     Sequence,
 )
@@ -22,7 +23,18 @@ from typing import Any, Self
 from django.contrib.auth.base_user import AbstractBaseUser
 from structlog.contextvars import bind_contextvars, bound_contextvars
 
-from . import access, allowances, authentication, conf, frames, messaging, rooms, users
+from . import (
+    access,
+    allowances,
+    authentication,
+    conf,
+    frames,
+    messaging,
+    people,
+    reports,
+    rooms,
+    users,
+)
 from .access import Seat, Standing
 from .addresses import household
 from .allowances import Visitor
@@ -44,6 +56,7 @@ from .journal import Journal
 from .limits import Limits
 from .messaging import Draft, Posted
 from .models import Room, opaque_id
+from .preferences import Preferred
 from .presence import Presence
 from .questions import Questions
 from .sockets import Socket
@@ -199,8 +212,8 @@ class Worker:
 
     async def invite(self, user: AbstractBaseUser, room_id: str, names: Sequence[str]) -> None:
         """Bring in all of these, or nobody."""
-        people = await self.switchboard.read(users.all_named, names)
-        await self.change(rooms.invite, user, room_id, *people)
+        guests = await self.switchboard.read(users.all_named, names)
+        await self.change(rooms.invite, user, room_id, *guests)
 
     async def remove(self, user: AbstractBaseUser, room_id: str, name: str) -> None:
         """Send somebody out."""
@@ -216,6 +229,22 @@ class Worker:
         """Do a verb that concerns nobody else; by then the user's sockets show it."""
         await self.journal.run(verb, user, room_id, *args)
         await self._show_change(user)
+
+    async def block(self, user: AbstractBaseUser, name: str, blocked: bool) -> None:
+        """Let nobody write between these two, or end that; the user's sockets show it by then."""
+        seat = await self.journal.run(_block, user, name, blocked)
+        await self._show_change(user, seat)
+
+    async def report(self, user: AbstractBaseUser, report: frames.Report) -> None:
+        """Lay something before those who run the site."""
+        await self.journal.run(_report, user, report)
+
+    async def prefer(self, user: AbstractBaseUser, changes: Mapping[str, object]) -> Preferred:
+        """Change some preferences; all of them."""
+        preferred = await self.journal.run(people.prefer, user, changes)
+        self._announcer.announce(users=[str(user.pk)])
+        self.watch.refresh_soon(str(user.pk))
+        return preferred
 
     async def _show_change(self, user: AbstractBaseUser, *seats: Seat) -> None:
         """Not needed: every worker would see it within a second. But people are waiting.
@@ -303,6 +332,17 @@ def _create(user: AbstractBaseUser, new: frames.Create) -> Seat:
     members = users.all_named(new.members)
     room = rooms.create(user, new.name, kind=new.kind, members=members, open=new.open)
     return access.seat(user.pk, room.pk)
+
+
+def _block(user: AbstractBaseUser, name: str, blocked: bool) -> Seat:
+    return access.seat(user.pk, people.block(user, users.named(name), blocked).pk)
+
+
+def _report(user: AbstractBaseUser, report: frames.Report) -> None:
+    if report.user is not None:
+        reports.report_person(user, users.named(report.user), report.reason, report.room)
+    elif report.room is not None and report.seq is not None:
+        reports.report_message(user, report.room, report.seq, report.reason)
 
 
 def _change(verb: Verb, user: AbstractBaseUser, room_id: str, *args: Any) -> list[Seat]:

@@ -137,12 +137,16 @@ def with_text(frame: type[frames.Frame], name: str, text: str) -> dict[str, Any]
         "archived": True,
         "role": "member",
         "level": "all",
+        "blocked": True,
+        "reason": "x",
     }
     request = {field: values[field] for field in required(frame)}
     several = {"cursors": {text: 1}, "users": [text], "members": [text]}
     request[name] = several.get(name, text)
     if frame is frames.Post and name not in ("room", "to"):
         request["room"] = "x"
+    if frame is frames.Report and name != "user":
+        request["user"] = "x"
     return {"type": frame.__struct_config__.tag, **request}
 
 

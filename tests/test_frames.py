@@ -37,6 +37,10 @@ REQUESTS = [
     {"type": "unread", "room": "kitchen"},
     {"type": "members", "room": "kitchen", "after": "alice", "limit": 100},
     {"type": "find", "query": "ali", "limit": 10},
+    {"type": "block", "user": "bob", "blocked": False},
+    {"type": "report", "room": "kitchen", "seq": 1, "reason": "Spam"},
+    {"type": "report", "user": "bob", "reason": "A bot"},
+    {"type": "prefer", "theme": "dark", "enter_sends": False},
     {"type": "history", "room": "kitchen", "before": 7, "limit": 50},
     {"type": "ping"},
 ]
@@ -244,6 +248,7 @@ REQUIRED = [
     for field in request
     if field not in ("type", "limit", "epoch", "before", "kind", "members", "open", "after")
     and (request["type"], field) not in (("resume", "cursors"), ("unread", "seq"))
+    and request["type"] != "prefer"  # whatever is to change
 ]
 
 

@@ -140,6 +140,7 @@ def test_the_domain_knows_neither_websockets_nor_channels(module):
         "chat.conf",
         "chat.errors",
         "chat.models",
+        "chat.preferences",
         "chat.rooms",
         "chat.rows",
         "chat.users",

@@ -161,7 +161,7 @@ def test_who_asks_for_what_is_gone_is_led_to_what_is_kept(old, bob, place):
 
 def test_what_is_gone_is_not_unread(old, bob):
     purge_all()
-    frame = room_frame(access.seat(bob.pk, old.pk), lambda _: False)
+    frame = room_frame(access.seat(bob.pk, old.pk), bob.pk, lambda _: False)
     assert (frame.seq - frame.read_seq, frame.first_seq) == (4, 7)
 
 

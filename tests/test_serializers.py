@@ -91,7 +91,7 @@ def nobody(user_id):
 def test_a_room_as_its_member_sees_it(alice, bob, kitchen):
     say_much(alice, kitchen, 3)
     messaging.acknowledge({seat_of(bob, kitchen).pk: 2})
-    frame = serializers.room_frame(access.seat(bob.pk, kitchen.pk), nobody, "r1")
+    frame = serializers.room_frame(access.seat(bob.pk, kitchen.pk), bob.pk, nobody, "r1")
     assert (frame.ref, frame.room, frame.kind, frame.name) == ("r1", kitchen.pk, "group", "Kitchen")
     assert (frame.role, frame.members, frame.peer) == ("member", 2, None)
     assert (frame.rev, frame.seq, frame.first_seq) == (3, 3, 1)
@@ -101,15 +101,15 @@ def test_a_room_as_its_member_sees_it(alice, bob, kitchen):
 
 def test_only_a_slow_room_tells_how_long_its_members_wait(alice, bob, kitchen):
     assert b"slow" not in frames.encode(
-        serializers.room_frame(access.seat(bob.pk, kitchen.pk), nobody)
+        serializers.room_frame(access.seat(bob.pk, kitchen.pk), bob.pk, nobody)
     )
     Room.objects.filter(pk=kitchen.pk).update(slow_mode=30)
-    frame = serializers.room_frame(access.seat(bob.pk, kitchen.pk), nobody)
+    frame = serializers.room_frame(access.seat(bob.pk, kitchen.pk), bob.pk, nobody)
     assert b'"slow_mode":30' in frames.encode(frame)
 
 
 def test_a_large_room_tells_no_receipts(alice, station):
-    frame = serializers.room_frame(access.seat(alice.pk, station.pk), nobody)
+    frame = serializers.room_frame(access.seat(alice.pk, station.pk), alice.pk, nobody)
     assert (frame.members, frame.receipts) == (301, None)
 
 
@@ -117,19 +117,21 @@ def test_a_small_room_tells_who_is_online_and_when_the_others_were_last_seen(ali
     leases.begin("one", {"a": leases.Link(alice.pk), "b": leases.Link(bob.pk)})
     leases.renew("one", {}, ["a", "b"])
     seen = leases.last_seen([alice.pk])[alice.pk]
-    frame = serializers.room_frame(access.seat(bob.pk, kitchen.pk), lambda user: user == bob.pk)
+    frame = serializers.room_frame(
+        access.seat(bob.pk, kitchen.pk), bob.pk, lambda user: user == bob.pk
+    )
     assert frame.online == ["bob"]
     assert frame.last_seen == {"alice": frames.timestamp(seen)}
 
 
 def test_a_large_room_does_not(alice, station):
-    frame = serializers.room_frame(access.seat(alice.pk, station.pk), nobody)
+    frame = serializers.room_frame(access.seat(alice.pk, station.pk), alice.pk, nobody)
     assert (frame.online, frame.last_seen) == (None, None)
 
 
 def test_a_direct_room_tells_its_peer(alice, bob):
     room = rooms.open_direct(alice, bob)
-    assert serializers.room_frame(access.seat(alice.pk, room.pk), nobody).peer == "bob"
+    assert serializers.room_frame(access.seat(alice.pk, room.pk), alice.pk, nobody).peer == "bob"
 
 
 def test_a_receipt_tells_how_far_somebody_got(alice, bob, kitchen):

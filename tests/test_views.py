@@ -8,7 +8,7 @@ from django.contrib.auth import get_user_model
 from django.urls import reverse
 from pytest_django.asserts import assertContains, assertRedirects, assertTemplateUsed
 
-from chat import rooms
+from chat import people, rooms
 from chat.models import Membership, Room
 from tests.conftest import PASSWORD
 
@@ -54,6 +54,14 @@ def test_the_page_tells_its_scripts_who_is_there(as_alice):
         "ws_path": "/ws/",
         "login_url": "/login/",
         "logout_url": "/logout/",
+        "preferences": {
+            "theme": "",
+            "language": "",
+            "enter_sends": True,
+            "hide_receipts": False,
+            "hide_typing": False,
+            "hide_presence": False,
+        },
     }
 
 
@@ -275,7 +283,70 @@ def test_the_page_for_our_own_failures_needs_no_database(client, monkeypatch):
     assertContains(response, "Roost", status_code=500)
 
 
-def test_a_page_is_in_one_language(client, db):
-    page = client.get("/login/", headers={"Accept-Language": "zh-CN"})
-    assertContains(page, '<html lang="en">')
-    assertContains(page, "Username")
+# Languages and themes, before any script has run
+
+CHINESE = {"Accept-Language": "zh-CN,en;q=0.5"}
+GERMAN = {"Accept-Language": "de"}
+
+
+def test_a_page_is_in_the_language_that_the_browser_asks_for(client, db):
+    page = client.get("/login/", headers=CHINESE)
+    assertContains(page, '<html lang="zh-hans">')
+    assertContains(page, "用户名")
+    assert page["Content-Language"] == "zh-hans"
+
+
+def test_whoever_asks_for_a_language_that_there_is_not_reads_english(client, db):
+    assertContains(client.get("/login/", headers=GERMAN), '<html lang="en">')
+
+
+def test_what_alice_prefers_goes_before_what_her_browser_asks_for(as_alice, alice):
+    people.prefer(alice, {"language": "zh-hans", "theme": "dark"})
+    page = as_alice.get(HOME, headers=GERMAN)
+    assertContains(page, '<html lang="zh-hans" data-theme="dark">')
+    assert page["Content-Language"] == "zh-hans"
+    assert config(page)["preferences"]["theme"] == "dark"
+
+
+def test_pages_that_do_not_know_who_is_there_remember_what_alice_prefers(client, as_alice, alice):
+    people.prefer(alice, {"language": "zh-hans", "theme": "dark"})
+    as_alice.get(HOME)
+    client.post("/logout/")
+    assertContains(client.get("/login/", headers=GERMAN), '<html lang="zh-hans" data-theme="dark">')
+    nothing = client.get("/nowhere/")
+    assertContains(nothing, 'data-theme="dark"', status_code=404)
+
+
+def test_who_prefers_nothing_any_more_is_not_remembered(as_alice, alice):
+    people.prefer(alice, {"language": "zh-hans", "theme": "dark"})
+    as_alice.get(HOME)
+    people.prefer(alice, {"language": "", "theme": ""})
+    assertContains(as_alice.get(HOME, headers=GERMAN), '<html lang="en">')
+    assertContains(
+        as_alice.get("/login/nowhere", headers=GERMAN), '<html lang="en">', status_code=404
+    )
+
+
+def test_what_was_chosen_before_anybody_logged_in_counts_until_they_say_otherwise(as_alice):
+    as_alice.cookies["django_language"] = "zh-hans"
+    as_alice.cookies["roost_theme"] = "light"
+    assertContains(as_alice.get(HOME), '<html lang="zh-hans" data-theme="light">')
+
+
+def test_a_cookie_that_is_already_right_is_not_set_again(as_alice, alice):
+    people.prefer(alice, {"theme": "dark"})
+    assert as_alice.get(HOME).cookies["roost_theme"].value == "dark"
+    assert "roost_theme" not in as_alice.get(HOME).cookies
+
+
+@pytest.mark.parametrize("theme", ["pink", '"><script>', "", 'dark" onload='])
+def test_a_cookie_that_names_no_theme_is_nothing(client, db, theme):
+    client.cookies["roost_theme"] = theme
+    assertContains(client.get("/login/"), '<html lang="en">')
+
+
+def test_the_page_for_our_own_failures_looks_as_the_system_does(client, monkeypatch):
+    monkeypatch.setattr("chat.health.HttpResponse", None)
+    client.raise_request_exception = False
+    client.cookies["roost_theme"] = "dark"
+    assertContains(client.get("/healthz"), '<html lang="en">', status_code=500)

@@ -58,7 +58,7 @@ const drawBanner = banner(client, { explain });
 keys({
   step: (by) => walk(by),
   find: switcher(client, { choose: go }),
-  help: settings(choices),
+  help: settings(client, config.preferences),
   readAll: () => room.readAll(),
 });
 

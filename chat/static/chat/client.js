@@ -183,6 +183,10 @@ export class Client {
     return this.#connection.request({ type: "appoint", room, user, role });
   }
 
+  prefer(changes) {
+    return this.#connection.request({ type: "prefer", ...changes });
+  }
+
   block(user, blocked) {
     return this.#connection.request({ type: "block", user, blocked });
   }

@@ -1,13 +1,13 @@
-// The dialog with what this browser is to remember, and with the keys.
+// The dialog with what somebody prefers, and with the keys.
 
 const SYSTEM = "system";
 
-/** `choices` remembers. Gives back `open()`. */
-export function settings(choices) {
+/** `client` tells the server. Gives back `open()`. */
+export function settings(client, preferences) {
   const dialog = document.querySelector(".settings-dialog");
   const { theme } = dialog.querySelector("form").elements;
 
-  theme.value = choices.get("theme") || SYSTEM;
+  theme.value = preferences.theme || SYSTEM;
   for (const choice of theme) choice.addEventListener("change", () => wear(choice.value));
   document.querySelector(".rail-foot .settings").addEventListener("click", open);
   return open;
@@ -16,9 +16,9 @@ export function settings(choices) {
     if (!dialog.open) dialog.showModal();
   }
 
-  // theme.js does the same on the next page, from the same place.
+  // The server does the same on the next page.
   function wear(name) {
-    choices.set("theme", name === SYSTEM ? "" : name);
+    client.prefer({ theme: name === SYSTEM ? "" : name }).catch(() => {});
     if (name === SYSTEM) delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = name;
   }
