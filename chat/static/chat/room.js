@@ -20,6 +20,7 @@ import { outageWords, presenceWords, reason, text, typingWords } from "./text.js
  * Gives back `enter(room, seq)`, `readAll()` and `render()`.
  */
 export function roomView(client, drafts, { notify, address, visit, redraw, report, enterSends }) {
+  const pane = document.querySelector(".room");
   const head = document.querySelector(".room-head");
   const nothing = document.querySelector(".nothing");
   const log = document.querySelector(".log");
@@ -85,12 +86,16 @@ export function roomView(client, drafts, { notify, address, visit, redraw, repor
   }
 
   function render() {
-    if (entered === null && client.state.rooms.has(wanted)) begin();
+    const known = client.state.rooms.has(wanted);
+    const loading = !known && !client.synced && !isFinal(client.status);
+    pane.classList.toggle("is-loading", loading);
+    form.inert = loading;
+    for (const part of [log, form]) part.hidden = !known && !loading;
+    nothing.hidden = known || loading;
+    if (loading) return;
+    if (!known) return renderNothing();
+    if (entered === null) begin();
     const shown = room();
-    for (const part of [log, form]) part.hidden = !shown;
-    head.hidden = !shown && !client.synced;
-    nothing.hidden = Boolean(shown);
-    if (!shown) return renderNothing();
     const silent = shown.kind === "feed" && shown.role === "member";
     const why = silent ? text("room.readonly") : isBanned(client.status) ? text("connection.banned") : "";
     writing.render(why, client.mayWriteAt(entered));
@@ -120,7 +125,7 @@ export function roomView(client, drafts, { notify, address, visit, redraw, repor
     nothing.querySelector("button").hidden = !client.synced;
     const words = wanted === null ? "room.choose" : "room.missing";
     const ended = isFinal(client.status) ? outageWords(outage(client.status, 0, Date.now())) : undefined;
-    write(nothing.querySelector("p"), ended ?? text(client.synced ? words : "room.loading"));
+    write(nothing.querySelector("p"), ended ?? text(words));
   }
 
   function about(shown, presence) {

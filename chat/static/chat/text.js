@@ -50,7 +50,6 @@ export const english = {
   "room.choose": "Choose a room to read and write.",
   "room.empty": "Nothing here yet. Say the first word.",
   "room.gone": "What was said before this is no longer kept.",
-  "room.loading": "Loading…",
   "room.log": "Messages in {name}",
   "caught_up": { one: "{count} unread message.", other: "{count} unread messages." },
   "unread": { one: "{count} unread message", other: "{count} unread messages" },
