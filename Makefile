@@ -16,7 +16,7 @@ pytest := pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 $(shell test -x $(python) || rm -rf .venv)
 
 .DELETE_ON_ERROR:
-.PHONY: help run workers restart test coverage check format bench lock clean
+.PHONY: help run workers restart test coverage check format texts bench lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1#/p' Makefile | awk -F'#' '{ printf "%-18s%s\n", $$1, $$2 }'
@@ -57,6 +57,9 @@ check: .venv/requirements-dev.txt  ## format, lint, types, migrations, Django's 
 format: .venv/requirements-dev.txt  ## rewrite the Python code in our style
 	@$(python) -m ruff check --fix
 	@$(python) -m ruff format
+
+texts: .venv/requirements-dev.txt  ## gather what is to be translated, compile what is
+	@$(python) -m tests.catalogue
 
 bench: .venv/requirements-dev.txt  ## how fast it is on this machine
 	@$(python) -m tests.bench
