@@ -5,13 +5,15 @@ from typing import Any, NamedTuple
 
 from django.contrib.auth import get_user_model
 from django.db import connection
-from django.db.models import Case, Func, QuerySet, When
+from django.db.models import Case, Func, Q, QuerySet, When
 from django.db.models.functions import Collate, Lower
 
 from . import access, users
 from .errors import NotFound
 from .models import Membership, Room
 from .users import UserKey
+
+LAST = "\U0010ffff"  # no character comes after this one
 
 
 class Member(NamedTuple):
@@ -32,10 +34,16 @@ class Listed(NamedTuple):
 
 
 def people(query: str, limit: int) -> list[str]:
-    """Usernames of active users."""
+    """Usernames of active users; the first ones if nothing is asked for.
+
+    Who begins with it is found by the index of usernames. Only if they are few, all are looked at.
+    """
     field = get_user_model().USERNAME_FIELD
-    found = _containing(users.active(), field, query)
-    return [str(name) for name in found.values_list(field, flat=True)[:limit]]
+    active = users.active().values_list(field, flat=True)
+    if not query:
+        return list(active.order_by(field)[:limit])
+    quickly = list(active.filter(_begins(field, query)).order_by(_folded(field))[:limit])
+    return quickly if len(quickly) == limit else list(_containing(active, field, query)[:limit])
 
 
 def open_rooms(user_id: UserKey, query: str, limit: int) -> list[Listed]:
@@ -57,6 +65,17 @@ def members(
     rows = here.filter(**{f"{name}__gt": after}).order_by(name)
     found = [Member(*row) for row in rows.values_list("user_id", name, "role")[: limit + 1]]
     return found[:limit], len(found) > limit
+
+
+def _begins(field: str, text: str) -> Q:
+    """As people write names: any other mixture of capitals is only found by looking at all."""
+    begins = Q()
+    for start in {text, text.lower(), text.upper(), text.capitalize()}:
+        if connection.vendor == "sqlite":  # which uses its index for this alone
+            begins |= Q(**{f"{field}__gte": start, f"{field}__lt": f"{start}{LAST}"})
+        else:
+            begins |= Q(**{f"{field}__startswith": start})
+    return begins
 
 
 def _containing(rows: QuerySet[Any], field: str, text: str) -> QuerySet[Any]:
