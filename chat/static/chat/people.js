@@ -2,6 +2,8 @@
 //
 // Whoever looks at this page is online, whatever the server has heard of that yet.
 
+import { byName } from "./names.js";
+
 /** A `room` frame tells how it is with all its members, if it is a small one. */
 export function introduce(people, { online, last_seen, receipts }, me) {
   if (!online) return people;
@@ -31,7 +33,7 @@ export function membersOf(state, room) {
 /** Who is online first, then by name. */
 export function inOrder(members) {
   const absent = ({ presence }) => Number(!presence?.online);
-  return members.sort((a, b) => absent(a) - absent(b) || a.user.localeCompare(b.user));
+  return members.sort((a, b) => absent(a) - absent(b) || byName(a.user, b.user));
 }
 
 export const roleOf = (room, user) => room.roles.get(user) ?? "member";

@@ -1,5 +1,6 @@
 // The rooms as a person goes through them: what each is called, their order in the list, and which of them a few letters mean.
 
+import { byName } from "./names.js";
 import { unread } from "./reducer.js";
 
 const KINDS = ["everyone", "group", "feed", "direct"];
@@ -10,7 +11,7 @@ export const nameOf = (room) => room.name || room.peer || room.room;
 /** By kind, then by name; what is archived last. */
 export function inOrder(rooms) {
   const place = ({ archived, kind }) => (archived ? KINDS.length : KINDS.indexOf(kind));
-  return [...rooms].sort((a, b) => place(a) - place(b) || nameOf(a).localeCompare(nameOf(b)));
+  return [...rooms].sort((a, b) => place(a) - place(b) || byName(nameOf(a), nameOf(b)));
 }
 
 /** Those that stand in the list, in order: not a direct room in which nobody has said anything, unless one is `busy(room)` there. */

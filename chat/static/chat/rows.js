@@ -1,5 +1,7 @@
 // Makes elements from the page's templates and keeps a list's children in step with rows of data.
 
+import { initials } from "./names.js";
+
 export const clone = (template) => document.getElementById(template).content.firstElementChild.cloneNode(true);
 
 /** Writes only what differs: selections, focus and live regions stay undisturbed. */
@@ -30,9 +32,7 @@ export function show(list, items, create, update) {
 
 /** Up to two letters for somebody without a picture, on a tint that is always the same for the name. */
 export function paintAvatar(element, name) {
-  const words = name.trim().split(/[\s._-]+/);
-  const initials = (words.length > 1 ? [words[0], words.at(-1)] : words).map(([...letters]) => letters[0] ?? "");
-  write(element, initials.join("").toLocaleUpperCase());
+  write(element, initials(name));
   element.dataset.tint = [...name].reduce((sum, letter) => (sum * 33 + letter.codePointAt(0)) % 1009, 5) % 8;
 }
 

@@ -126,7 +126,8 @@ export function text(key, values = {}) {
 /** Why a request failed, for a person: our own words for the codes we know, the server's for the others. */
 export const reason = ({ code, detail, message }) => (`error.${code}` in texts ? text(`error.${code}`) : (detail ?? message ?? code));
 
-const language = () => globalThis.document?.documentElement.lang || undefined;
+/** Of the page; where there is none, the system's. */
+export const language = () => globalThis.document?.documentElement.lang || undefined;
 const plural = () => new Intl.PluralRules(language());
 const format = (at, options) => new Intl.DateTimeFormat(language(), options).format(new Date(at));
 
