@@ -2,6 +2,7 @@
 
 import { banner } from "./banner.js";
 import { Client } from "./client.js";
+import { closure } from "./closure.js";
 import { connectionDetails } from "./connection_details.js";
 import { details } from "./details.js";
 import { keys } from "./keys.js";
@@ -49,9 +50,17 @@ const client = new Client({
 
 const drafts = openDrafts(config.username);
 const choices = openMemory("roost");
-const room = roomView(client, drafts, { notify, address, visit: go, redraw: drawSoon, enterSends: () => config.preferences?.enter_sends ?? true });
-const drawRail = rail(client, { choose: go, address });
-const drawDetails = details(client, choices, { choose: go, notify });
+const room = roomView(client, drafts, {
+  notify,
+  address,
+  visit: go,
+  redraw: drawSoon,
+  report: (_, message) => ask("report", message),
+  enterSends: () => config.preferences?.enter_sends ?? true,
+});
+const drawRail = rail(client, { choose: go, address, isBegun: (id) => drafts.get(id) !== "" || client.state.outbox.some((item) => item.room === id) });
+const drawDetails = details(client, choices);
+const drawClosure = closure(client, { notify });
 const explain = connectionDetails(client);
 const drawBanner = banner(client, { explain });
 
@@ -63,6 +72,7 @@ keys({
 });
 
 let current = null;
+let dialogs = null;
 let drawing = false;
 let badge = 0; // what the page's icon says, where it was installed as an app
 let noticeEnds;
@@ -81,7 +91,9 @@ function draw() {
   drawBanner();
   drawRail(current);
   room.render();
+  drawClosure(client.state.rooms.get(current));
   drawDetails(current);
+  dialogs?.render(current);
   drawTitle();
 }
 
@@ -92,6 +104,26 @@ function drawTitle() {
   if (count === badge) return;
   badge = count;
   navigator.setAppBadge?.(count).catch(() => {});
+}
+
+/** Opens one of the dialogs that come when they are first asked for. */
+async function ask(name, ...about) {
+  try {
+    dialogs ??= (await dress(import("./dialogs.js"))).dialogs(client, { choose: go, notify });
+  } catch {
+    return notify(text("error.disconnected"));
+  }
+  dialogs.render(current);
+  dialogs[name](...about);
+}
+
+/** Has the dialogs' style sheet ready when they are. */
+async function dress(loading) {
+  const style = document.getElementById("asked-style");
+  const dressed = new Promise((resolve) => (style.onload = style.onerror = resolve));
+  style.disabled = false;
+  if (style.sheet === null) await dressed;
+  return loading;
 }
 
 function walk(by) {
@@ -143,6 +175,12 @@ document.addEventListener("visibilitychange", () => {
   drawSoon();
 });
 addEventListener("pagehide", () => client.leaveBehind());
+document.addEventListener("click", ({ target }) => {
+  const opener = target.closest("[data-opens]");
+  const named = target.closest("[data-person]");
+  if (opener) ask(opener.dataset.opens);
+  else if (named) ask("person", named.dataset.person, named.dataset.role);
+});
 addEventListener("online", () => client.wake());
 addEventListener("offline", () => client.wake()); // the sooner it is known, the sooner it is said
 addEventListener("pageshow", ({ persisted }) => persisted && client.wake());

@@ -8,6 +8,7 @@ import { Outbox, clientId } from "./outbox.js";
 import { blockedPeople } from "./people.js";
 import { mayWriteAt } from "./pace.js";
 import { empty, reduce, release } from "./reducer.js";
+import { Search } from "./search.js";
 import { Typing } from "./typing.js";
 
 // More missed than this in one room and its copy starts afresh from the newest: the older ones come by history when somebody looks.
@@ -202,10 +203,9 @@ export class Client {
     return { members, more };
   }
 
-  /** Usernames, and open rooms that one is not in, in which these letters are found. */
-  async find(query) {
-    const { users, rooms } = await this.#connection.request({ type: "find", query });
-    return { users, rooms };
+  /** A Search for usernames, and for open rooms that one is not in: `onanswer({users, rooms}, query)`. */
+  search(onanswer, onerror) {
+    return new Search({ clock: this.#edges.clock, ask: (query) => this.#connection.request({ type: "find", query }), onanswer, onerror });
   }
 
   /** Shows a room at a message, or at its newest for null; null as room shows none. What is far from there may have to be loaded again. */

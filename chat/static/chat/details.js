@@ -1,26 +1,38 @@
 // Who is in the room on show: beside it where there is space, in a dialog where there is not.
 
 import { membersOf } from "./people.js";
+import { Roll } from "./roll.js";
 import { clone, paintAvatar, paintDot, show, write } from "./rows.js";
-import { presenceWords, reason, text } from "./text.js";
+import { presenceWords, text } from "./text.js";
 
 const BESIDE = "(width >= 1024px)";
 const OPEN_AT_FIRST = "(width >= 1280px)";
 
-/** `choices` remembers, `choose(room)` goes to a room, `notify(words)` says something. Gives back `render(current)`. */
-export function details(client, choices, { choose, notify }) {
+/** `choices` remembers. Gives back `render(current)`. */
+export function details(client, choices) {
   const panel = document.querySelector(".details");
   const dialog = document.querySelector(".details-dialog");
   const page = document.querySelector(".chat");
   const button = document.querySelector(".people");
+  const more = panel.querySelector(".more-members");
   const beside = matchMedia(BESIDE);
   const chosen = choices.get("members");
+  const roll = new Roll({ ask: (room, after) => client.members(room, after), onchange: () => render(current) });
   let open = chosen ? chosen === "open" : matchMedia(OPEN_AT_FIRST).matches;
   let current = null;
 
   button.addEventListener("click", toggle);
   panel.querySelector(".close").addEventListener("click", toggle);
-  panel.querySelector(".members").addEventListener("click", writeTo);
+  panel.addEventListener("keydown", (event) => {
+    // In a dialog the browser does it; here Escape would go on to mark the room as read.
+    if (event.key !== "Escape" || !beside.matches || event.defaultPrevented) return;
+    event.preventDefault();
+    toggle();
+  });
+  more.addEventListener("click", () => {
+    roll.next();
+    render(current);
+  });
   dialog.addEventListener("close", () => render(current));
   beside.addEventListener("change", () => {
     dialog.close();
@@ -48,33 +60,22 @@ export function details(client, choices, { choose, notify }) {
     const shown = Boolean(room) && (beside.matches ? open : dialog.open);
     panel.hidden = !shown;
     button.ariaExpanded = String(shown);
+    const large = shown && client.synced && room.receipts.size === 0;
+    if (large || !shown) roll.turn(large ? id : null);
     if (!shown) return;
-    const members = membersOf(client.state, room).map((member) => ({ ...member, key: member.user }));
-    const none = panel.querySelector(".none");
-    none.hidden = members.length > 0;
-    write(none, text("members.none"));
-    show(panel.querySelector(".members"), members, () => clone("member-row"), (element, member) => fill(element, member, room));
+    const members = (large ? roll.members : membersOf(client.state, room)).map((member) => ({ ...member, key: member.user }));
+    more.hidden = !large || !roll.more;
+    show(panel.querySelector(".members"), members, () => clone("member-row"), fill);
   }
 
-  function fill(element, { user, presence }, { role }) {
-    const mine = user === client.state.me;
-    // The server tells nobody's role but one's own.
-    const words = [mine && role !== "member" && text(`role.${role}`), presence && presenceWords(presence)];
-    element.querySelector("button").dataset.user = user;
+  function fill(element, { user, role, presence }) {
+    const member = element.querySelector("button");
+    const words = [role !== "member" && text(`role.${role}`), presence && presenceWords(presence)];
+    member.dataset.person = user;
+    member.dataset.role = role;
     paintAvatar(element.querySelector(".avatar"), user);
     paintDot(element.querySelector(".dot"), presence);
-    write(element.querySelector(".name"), mine ? text("you", { name: user }) : user);
+    write(element.querySelector(".name"), user === client.state.me ? text("you", { name: user }) : user);
     write(element.querySelector(".presence"), words.filter(Boolean).join(" · "));
-  }
-
-  async function writeTo(event) {
-    const user = event.target.closest("button")?.dataset.user;
-    if (user === undefined) return;
-    try {
-      choose(await client.open(user));
-      if (dialog.open) dialog.close();
-    } catch (error) {
-      notify(reason(error));
-    }
   }
 }

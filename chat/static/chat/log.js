@@ -1,6 +1,7 @@
 // The messages of the room on show: which of them have rows, what is loaded when, and what has been read.
 
 import { fillMessage, messageRow } from "./message_row.js";
+import { blockedPeople } from "./people.js";
 import { Place } from "./place.js";
 import { edges, pending, readUpTo, run, unread } from "./reducer.js";
 import { nameOf } from "./rooms.js";
@@ -14,7 +15,7 @@ const FAR = 100; // messages: who has gone on by more than this looks at another
 /**
  * `notify(words)` says something to the person, `address(room, seq)` is a message's URL, `redraw()` asks for a `render()` before the next frame,
  * `mayEdit(message)` tells whether its words may be changed.
- * Gives back `begin(room, seq)`, `visit(seq)`, `end()`, `render()`, `toNewest()` and `readAll()`.
+ * Gives back `begin(room, seq)`, `visit(seq)`, `end()`, `render()`, `toNewest()`, `readAll()` and `unfold(seq)`.
  */
 export function messageLog(client, { notify, address, redraw, mayEdit }) {
   const log = document.querySelector(".log");
@@ -31,10 +32,11 @@ export function messageLog(client, { notify, address, redraw, mayEdit }) {
   let kept = false; // so, until one comes back
   let unmarked; // the mark that we have asked the server to take away
   let drawn = null; // the stretch that has rows, and whether it ends with the newest
+  const unfolded = new Set(); // the seqs of blocked people's messages that one wants to see
   const asked = new Set(); // where a history was asked for without the window opening there
 
   jump.addEventListener("click", toNewest);
-  return { begin, visit, end, render, toNewest, readAll };
+  return { begin, visit, end, render, toNewest, readAll, unfold };
 
   function shown() {
     return client.state.rooms.get(entered);
@@ -45,6 +47,7 @@ export function messageLog(client, { notify, address, redraw, mayEdit }) {
     entered = id;
     const room = shown();
     asked.clear();
+    unfolded.clear();
     newAfter = null;
     marked = room.unread_from;
     kept = false;
@@ -146,6 +149,17 @@ export function messageLog(client, { notify, address, redraw, mayEdit }) {
     toNewest();
   }
 
+  function unfold(seq) {
+    unfolded.add(seq);
+    redraw();
+  }
+
+  /** In a room of many, what those say whom one has blocked is folded away. */
+  function folding({ kind }) {
+    const blocked = kind === "direct" ? new Set() : blockedPeople(client.state);
+    return ({ sender, seq }) => blocked.has(sender) && !unfolded.has(seq);
+  }
+
   function linkGone() {
     linked = null;
     place.giveUp();
@@ -193,6 +207,7 @@ export function messageLog(client, { notify, address, redraw, mayEdit }) {
       waiting: ends ? waiting : [],
       newAfter,
       me: client.state.me,
+      isFolded: folding(room),
     });
     const hadFocus = list.contains(document.activeElement);
     place.hold(() => drawRows(all));

@@ -14,32 +14,35 @@ export const messageRow = () => clone("message-row");
 
 /** `address(seq)` is a message's own URL, `linked` whether one came for this message, `mayEdit(message)` whether its words may be changed. */
 export function fillMessage(element, row, { me, address, linked, mayEdit }) {
-  const { message, mark, opens, readers = [], readBy = [] } = row;
+  const { message, mark, opens, folded, readers = [], readBy = [] } = row;
   element.classList.toggle("is-linked", linked);
   element.classList.toggle("is-editable", mayEdit(message));
   const before = filled.get(element);
-  const same = before?.message === message && before.mark === mark && before.opens === opens;
+  const same = before?.message === message && before.mark === mark && before.opens === opens && before.folded === folded;
   if (same && String(before.readBy ?? "") === String(readBy) && String(before.readers ?? "") === String(readers)) return;
   filled.set(element, row);
 
-  const { sender, seq, at, body, deleted, deleting, edited_at, pending } = message;
+  const { sender, seq, at, body, deleted, deleting, edited_at, pending, announcement } = message;
   const failed = message.state === "failed";
   const time = element.querySelector("time");
   const link = element.querySelector(".time");
   if (seq !== undefined) element.dataset.seq = seq;
   element.classList.toggle("opens", opens);
-  element.classList.toggle("is-system", sender === null);
+  element.classList.toggle("is-system", sender === null && !announcement);
+  element.classList.toggle("is-announcement", Boolean(announcement));
+  element.classList.toggle("is-folded", Boolean(folded));
   element.classList.toggle("is-deleted", Boolean(deleted));
   element.classList.toggle("is-pending", message.state === "sending");
   element.classList.toggle("is-failed", failed);
   element.classList.toggle("is-deleting", Boolean(deleting));
   paintAvatar(element.querySelector(".avatar"), sender ?? "");
-  write(element.querySelector(".sender"), sender ?? "");
+  fillSender(element, sender);
   if (seq !== undefined) link.href = address(seq);
   time.dateTime = new Date(at).toISOString();
   time.title = exactTime(at);
   write(time, clockTime(at));
-  fillBody(element.querySelector(".body"), deleted ? text("message.deleted") : body, edited_at && !deleted);
+  if (folded) fold(element.querySelector(".body"));
+  else fillBody(element.querySelector(".body"), deleted ? text("message.deleted") : body, edited_at && !deleted);
   // Faces say more than a mark does.
   fillMark(element.querySelector(".mark"), readers.length > 0 ? undefined : mark);
   fillReaders(element.querySelector(".readers"), readers, readBy);
@@ -48,6 +51,23 @@ export function fillMessage(element, row, { me, address, linked, mayEdit }) {
   element.querySelector(".actions").hidden = Boolean(pending || deleting);
   element.querySelector(".failure").hidden = !failed;
   write(element.querySelector(".why"), failed ? reason(message) : "");
+}
+
+/** A name and a face lead to the person; the system is nobody. */
+function fillSender(element, sender) {
+  const name = element.querySelector(".sender");
+  name.hidden = sender === null;
+  write(name, sender ?? "");
+  for (const part of [name, element.querySelector(".avatar")]) {
+    if (sender === null) delete part.dataset.person;
+    else part.dataset.person = sender;
+  }
+}
+
+/** What somebody said whom one has blocked, until one asks for it. */
+function fold(element) {
+  const unfold = Object.assign(document.createElement("button"), { type: "button", className: "unfold", tabIndex: -1, textContent: text("message.unfold") });
+  element.replaceChildren(text("message.folded"), " · ", unfold);
 }
 
 function fillBody(element, words, edited) {
@@ -90,6 +110,7 @@ function fillReaders(element, readers, readBy) {
 
 function fillFace(element, { name, rest }) {
   element.classList.toggle("is-rest", Boolean(rest));
-  if (rest) write(element, rest);
-  else paintAvatar(element, name);
+  if (rest) return write(element, rest);
+  element.dataset.person = name;
+  paintAvatar(element, name);
 }

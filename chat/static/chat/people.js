@@ -27,13 +27,13 @@ export function onlineIn(state, room) {
 
 /** The members of a small room, who is online first, then by name: [{user, role, presence}]. */
 export function membersOf(state, room) {
-  return inOrder([...room.receipts.keys()].map((user) => ({ user, role: roleOf(room, user), presence: state.people.get(user) })));
+  return inOrder([...room.receipts.keys()].map((user) => ({ user, role: user === state.me ? (room.role ?? "member") : roleOf(room, user), presence: state.people.get(user) })));
 }
 
 /** Who is online first, then by name. */
 export function inOrder(members) {
   const absent = ({ presence }) => Number(!presence?.online);
-  return members.sort((a, b) => absent(a) - absent(b) || byName(a.user, b.user));
+  return members.toSorted((a, b) => absent(a) - absent(b) || byName(a.user, b.user));
 }
 
 export const roleOf = (room, user) => room.roles.get(user) ?? "member";

@@ -1,14 +1,14 @@
-// The list of rooms with what is unread in each, and the dialog that begins a direct message.
+// The list of rooms with what is unread in each.
 
 import { unread } from "./reducer.js";
-import { inOrder, nameOf } from "./rooms.js";
+import { listed, nameOf } from "./rooms.js";
 import { clone, paintAvatar, paintDot, show, write } from "./rows.js";
-import { presenceWords, reason, text } from "./text.js";
+import { presenceWords, text } from "./text.js";
 
-/** `choose(room)` goes to a room, `address(room)` is its URL. Gives back `render(current)`. */
-export function rail(client, { choose, address }) {
-  const sections = document.querySelectorAll(".rooms section");
-  const dialog = document.querySelector(".direct-dialog");
+/** `choose(room)` goes to a room, `address(room)` is its URL, `isBegun(room)` tells whether something waits there to be sent. Gives back `render(current)`. */
+export function rail(client, { choose, address, isBegun }) {
+  const sections = document.querySelectorAll(".rooms [data-kind]");
+  let shown = null;
 
   document.querySelector(".rooms").addEventListener("click", (event) => {
     const link = event.target.closest("a");
@@ -17,27 +17,20 @@ export function rail(client, { choose, address }) {
     choose(link.dataset.room);
   });
   paintAvatar(document.querySelector(".rail-foot .avatar"), client.state.me);
-  for (const button of document.querySelectorAll(".new-direct")) button.addEventListener("click", () => ask(dialog));
-  dialog.querySelector(".cancel").addEventListener("click", () => dialog.close());
-  dialog.querySelector("form").addEventListener("submit", async (event) => {
-    event.preventDefault();
-    const error = dialog.querySelector(".error");
-    try {
-      const room = await client.open(event.target.elements.to.value.trim());
-      dialog.close();
-      choose(room);
-    } catch (refusal) {
-      error.textContent = reason(refusal);
-    }
-  });
 
   return (current) => {
-    const rooms = inOrder(client.state.rooms.values());
+    const rooms = listed(client.state.rooms.values(), (id) => id === current || isBegun(id));
     for (const section of sections) {
-      const items = rooms.filter(({ kind }) => kind === section.dataset.kind).map((room) => ({ key: room.room, room }));
-      section.hidden = items.length === 0;
+      const { kind } = section.dataset;
+      const items = rooms.filter((room) => (room.archived ? "archived" : room.kind) === kind).map((room) => ({ key: room.room, room }));
+      const inviting = kind === "group" && client.synced; // whoever has no group yet finds here how to make one
+      section.hidden = items.length === 0 && !inviting;
+      if (kind === "group") section.querySelector(".none").hidden = items.length > 0;
+      if (kind === "archived") write(section.querySelector(".count"), String(items.length));
       show(section.querySelector("ul"), items, () => clone("room-row"), (element, { room }) => fill(element, room, room.room === current));
     }
+    if (current !== shown && client.state.rooms.get(current)?.archived) document.querySelector(".rooms details").open = true;
+    shown = current;
   };
 
   function fill(element, room, isCurrent) {
@@ -59,10 +52,4 @@ export function rail(client, { choose, address }) {
     badge.hidden = count === 0;
     write(badge, count > 99 ? "99+" : String(count));
   }
-}
-
-function ask(dialog) {
-  dialog.querySelector("form").reset();
-  dialog.querySelector(".error").textContent = "";
-  dialog.showModal();
 }

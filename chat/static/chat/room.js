@@ -1,6 +1,7 @@
 // The room on show: its head, its messages, where one writes, and what may be done with what was written.
 
 import { copy } from "./clipboard.js";
+import { writers } from "./closure.js";
 import { composer } from "./composer.js";
 import { isBanned } from "./connection.js";
 import { messageLog } from "./log.js";
@@ -8,9 +9,9 @@ import { messageMenu } from "./message_menu.js";
 import { isFinal, outage } from "./outage.js";
 import { onlineIn } from "./people.js";
 import { onShow } from "./reducer.js";
-import { rightsWith } from "./rights.js";
+import { rights, rightsWith } from "./rights.js";
 import { nameOf } from "./rooms.js";
-import { paintDot, write } from "./rows.js";
+import { paintDot, write, writeNaming } from "./rows.js";
 import { outageWords, presenceWords, reason, text, typingWords } from "./text.js";
 
 /**
@@ -96,11 +97,11 @@ export function roomView(client, drafts, { notify, address, visit, redraw, repor
     if (!known) return renderNothing();
     if (entered === null) begin();
     const shown = room();
-    const silent = shown.kind === "feed" && shown.role === "member";
-    const why = silent ? text("room.readonly") : isBanned(client.status) ? text("connection.banned") : "";
+    const why = !rights(shown).write ? text("room.readonly") : isBanned(client.status) ? text("connection.banned") : "";
     writing.render(why, client.mayWriteAt(entered));
     renderHead(shown);
-    write(typists, typingWords(client.typists(entered)));
+    const here = client.typists(entered);
+    writeNaming(typists, typingWords(here), here.length > 2 ? [] : here);
     messages.render();
   }
 
@@ -112,16 +113,20 @@ export function roomView(client, drafts, { notify, address, visit, redraw, repor
 
   function renderHead(shown) {
     const presence = shown.kind === "direct" ? client.state.people.get(shown.peer) : undefined;
-    write(head.querySelector("h1"), nameOf(shown));
+    const title = head.querySelector("h1");
+    write(title, nameOf(shown));
+    if (shown.kind === "direct") title.dataset.person = shown.peer;
+    else delete title.dataset.person;
     write(head.querySelector(".about .words"), about(shown, presence));
     paintDot(head.querySelector(".dot"), presence);
     head.querySelector(".people").hidden = shown.kind === "direct";
+    head.querySelector(".more").hidden = shown.kind === "everyone";
   }
 
   function renderNothing() {
     write(head.querySelector("h1"), text("room.none"));
     write(head.querySelector(".about .words"), "");
-    head.querySelector(".dot").hidden = head.querySelector(".people").hidden = true;
+    for (const part of [".dot", ".people", ".more"]) head.querySelector(part).hidden = true;
     nothing.querySelector("button").hidden = !client.synced;
     const words = wanted === null ? "room.choose" : "room.missing";
     const ended = isFinal(client.status) ? outageWords(outage(client.status, 0, Date.now())) : undefined;
@@ -132,11 +137,12 @@ export function roomView(client, drafts, { notify, address, visit, redraw, repor
     if (shown.kind === "direct") return presence ? presenceWords(presence) : text("room.direct");
     const count = onlineIn(client.state, shown);
     const who = shown.kind === "everyone" ? text("room.everyone") : text("room.members", { count: shown.members });
-    return count === undefined ? who : `${who} · ${text("room.online", { count })}`;
+    const parts = [shown.archived && text("room.archived"), who, count !== undefined && text("room.online", { count }), shown.kind === "feed" && writers(shown)];
+    return parts.filter(Boolean).join(" · ");
   }
 
   function act(event) {
-    const button = event.target.closest(".time[href], .failure button, .edit, .undo");
+    const button = event.target.closest(".time[href], .failure button, .edit, .undo, .unfold");
     if (!button) return;
     const row = button.closest(".message");
     const seq = Number(row.dataset.seq);
@@ -145,6 +151,9 @@ export function roomView(client, drafts, { notify, address, visit, redraw, repor
       if (event.metaKey || event.ctrlKey || event.shiftKey) return;
       event.preventDefault();
       visit(entered, seq);
+    } else if (button.matches(".unfold")) {
+      messages.unfold(seq);
+      row.focus();
     } else if (button.matches(".edit")) writing.beginEdit(room().messages.get(seq));
     else if (button.matches(".undo")) bringBack(row, seq);
     else if (button.matches(".retry")) client.retryPost(item.id);

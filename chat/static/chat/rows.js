@@ -9,6 +9,22 @@ export function write(element, words) {
   if (element.textContent !== words) element.textContent = words;
 }
 
+/** Writes a sentence in which each of these names, as they come in it, leads to its person. */
+export function writeNaming(element, sentence, names) {
+  if (element.textContent === sentence) return;
+  element.replaceChildren();
+  let rest = sentence;
+  for (const name of names) {
+    const [before, ...after] = rest.split(name);
+    if (after.length === 0) continue;
+    const named = Object.assign(document.createElement("span"), { textContent: name });
+    named.dataset.person = name;
+    element.append(before, named);
+    rest = after.join(name);
+  }
+  element.append(rest);
+}
+
 /**
  * Makes the children of `list` show `items`, by their `key`: `create(item)` makes an element, `update(element, item)` fills it.
  * An element whose item is still there stays the same element.

@@ -68,7 +68,7 @@ export function walk(log, list, place, { toOldest, toNewest }) {
   /** Of all the links in the list Tab reaches those of the message that one has walked to. */
   function reach(event) {
     const row = event.target.closest(".message");
-    for (const link of list.querySelectorAll('a[tabindex="0"]')) link.tabIndex = -1;
-    for (const link of row?.querySelectorAll("a") ?? []) link.tabIndex = 0;
+    for (const link of list.querySelectorAll(':is(a, button)[tabindex="0"]')) link.tabIndex = -1;
+    for (const link of row?.querySelectorAll("a, .unfold, :scope.opens .sender") ?? []) link.tabIndex = 0;
   }
 }
