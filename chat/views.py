@@ -25,7 +25,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import FormView
 
-from . import allowances, appearance, conf, limits, preferences, throttle
+from . import allowances, appearance, conf, limits, modules, preferences, throttle
 from .models import Membership
 from .preferences import Preferred
 from .users import display_name, username
@@ -51,7 +51,8 @@ def chat(request: HttpRequest, room: str | None = None, seq: int | None = None) 
         "logout_url": reverse("logout"),
         "preferences": (preferred or Preferred())._asdict(),
     }
-    return appearance.page(request, "chat/chat.html", {"config": config}, preferred)
+    context = {"config": config, "modules": modules.needed_by("chat/app.js")}
+    return appearance.page(request, "chat/chat.html", context, preferred)
 
 
 @never_cache

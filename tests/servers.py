@@ -34,8 +34,16 @@ def environment(home: Path, **settings: str) -> dict[str, str]:
 
 
 def manage(env: dict[str, str], *command: str) -> None:
+    _run(env, "manage.py", *command)
+
+
+def run_module(env: dict[str, str], *command: str) -> None:
+    _run(env, "-m", *command)
+
+
+def _run(env: dict[str, str], *command: str) -> None:
     subprocess.run(
-        [sys.executable, "manage.py", *command],
+        [sys.executable, *command],
         cwd=ROOT,
         env=env,
         check=True,

@@ -438,5 +438,19 @@ def test_a_newcomer_finds_a_site_that_keeps_its_own_policy(chromium, site):
         dora.say("Hello, everybody!")
         dora.sees("Hello, everybody!")
         assert dora.complaints == []
+        assert all_named_and_fetched_once(page)
     assert len(weights) > 10
     assert sum(weights) <= WIRE_BUDGET
+
+
+def all_named_and_fetched_once(page: Page) -> bool:
+    """No module waits for another one to tell that it is needed; and each has one name only."""
+    return page.evaluate(
+        """() => {
+        const named = [...document.querySelectorAll('link[rel="modulepreload"], script[src]')];
+        const addresses = named.map(({ href, src }) => href ?? src).sort();
+        const fetched = performance.getEntriesByType("resource").map(({ name }) => name);
+        const modules = fetched.filter((name) => name.endsWith(".js")).sort();
+        return JSON.stringify(addresses) === JSON.stringify(modules);
+        }"""
+    )

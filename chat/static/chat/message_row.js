@@ -51,6 +51,16 @@ export function fillMessage(element, row, { me, address, linked, mayEdit }) {
   element.querySelector(".actions").hidden = Boolean(pending || deleting);
   element.querySelector(".failure").hidden = !failed;
   write(element.querySelector(".why"), failed ? reason(message) : "");
+  element.ariaLabel = spoken(row);
+}
+
+/** The row in one sentence, for those who hear it. */
+function spoken({ message: { sender, at, body, deleted, edited_at }, mark, readBy = [] }) {
+  const words = deleted ? text("message.deleted") : body;
+  const said = text(sender === null ? "message.told" : "message.said", { name: sender, time: clockTime(at), words });
+  const edited = edited_at && !deleted && text("message.edited");
+  const fate = readBy.length > 0 ? text("mark.read_by", { names: listNames(readBy) }) : mark && text(`mark.${mark}`);
+  return [said, edited, fate].filter(Boolean).join(text("comma"));
 }
 
 /** A name and a face lead to the person; the system is nobody. */

@@ -1,12 +1,13 @@
 // Where one is in the list of messages: at its end, at the divider, on the way to a message, or at a row that one reads. There one stays,
 // whatever comes, changes or is let go around it. And which stretch of the room's window has rows, so that they are there before one scrolls to them.
 
-import { MOST, around, earlier, later, newest, remaining } from "./stretch.js";
+import { around, earlier, later, newest, remaining } from "./stretch.js";
 
 const AT_END = 100;
 const AHEAD = 800;
 const LOADED_AHEAD = 50; // messages
 const ABOVE_DIVIDER = 72;
+const LOW_ROW = 24; // px: as many rows as this high fill the screen and what is ahead on both sides, with some to spare
 
 export class Place {
   #log;
@@ -87,7 +88,7 @@ export class Place {
   stretch({ window, seq: last }, seq) {
     const left = this.#stretch && remaining(this.#stretch, window);
     if (!left) this.#stretch = around(window, seq);
-    else this.#stretch = this.#held === "end" ? newest(left, window) : left;
+    else this.#stretch = this.#held === "end" ? newest(left, window, this.#most) : left;
     this.#endsHere = this.#stretch[1] >= last;
     return this.#stretch;
   }
@@ -96,11 +97,8 @@ export class Place {
   grow(window) {
     if (!this.#stretch) return false;
     const [from, to] = this.#stretch;
-    const above = this.#log.scrollTop;
-    const below = this.#below();
-    const full = to - from + 1 >= MOST;
-    if (above < AHEAD && from > window[0] && !(full && below < 2 * AHEAD)) this.#stretch = earlier(this.#stretch, window);
-    else if (below < AHEAD && to < window[1] && !(full && above < 2 * AHEAD)) this.#stretch = later(this.#stretch, window);
+    if (this.#log.scrollTop < AHEAD && from > window[0]) this.#stretch = earlier(this.#stretch, window, this.#most);
+    else if (this.#below() < AHEAD && to < window[1]) this.#stretch = later(this.#stretch, window, this.#most);
     else return false;
     return true;
   }
@@ -140,6 +138,10 @@ export class Place {
     const { bottom } = this.#log.getBoundingClientRect();
     const rows = [...this.#list.querySelectorAll(".message[data-seq]")];
     return rows[search(rows, (row) => row.getBoundingClientRect().bottom > bottom + 1) - 1];
+  }
+
+  get #most() {
+    return Math.ceil((this.#log.clientHeight + 3 * AHEAD) / LOW_ROW);
   }
 
   #below() {

@@ -62,6 +62,8 @@ export const english = {
   "link.gone": "The message that you came for is no longer kept.",
   "message.to": "Message {name}",
   "message.to.ctrl": "Message {name} (Ctrl or ⌘ + Enter sends)",
+  "message.said": "{name}, {time}: {words}",
+  "message.told": "{time}: {words}",
   "message.edited": "(edited)",
   "message.folded": "Message of a blocked person",
   "message.unfold": "Show",
@@ -162,8 +164,17 @@ export const reason = ({ code, detail, message }) => (`error.${code}` in texts ?
 
 /** Of the page; where there is none, the system's. */
 export const language = () => globalThis.document?.documentElement.lang || undefined;
-const plural = () => new Intl.PluralRules(language());
-const format = (at, options) => new Intl.DateTimeFormat(language(), options).format(new Date(at));
+const plural = () => made("PluralRules");
+const format = (at, options) => made("DateTimeFormat", options).format(new Date(at));
+
+// To make one of these takes longer than all else about a message: each is made once.
+const formatters = new Map();
+
+function made(kind, options) {
+  const key = `${kind} ${language()} ${JSON.stringify(options)}`;
+  if (!formatters.has(key)) formatters.set(key, new Intl[kind](language(), options));
+  return formatters.get(key);
+}
 
 /** How long something takes from now. */
 export function waitWords(ms) {
@@ -196,7 +207,7 @@ export function dayName(at, now = Date.now()) {
 export function listNames(names, most = 12) {
   const rest = names.length - most;
   if (rest > 1) return text("more", { names: names.slice(0, most).join(text("comma")), count: rest });
-  return new Intl.ListFormat(language()).format(names);
+  return made("ListFormat").format(names);
 }
 
 /** Whether somebody is here, or when they were, from what the reducer knows of them. */

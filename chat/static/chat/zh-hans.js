@@ -66,6 +66,8 @@ export const chinese = {
   "link.gone": "你要找的消息已不再保留。",
   "message.to": "发消息给 {name}",
   "message.to.ctrl": "发消息给 {name}（Ctrl 或 ⌘ + Enter 发送）",
+  "message.said": "{name} 在 {time} 说：{words}",
+  "message.told": "系统消息，{time}：{words}",
   "message.edited": "（已编辑）",
   "message.folded": "已屏蔽用户的消息",
   "message.unfold": "显示",
