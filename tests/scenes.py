@@ -139,9 +139,9 @@ def no_such_room(alice: Person) -> None:
 
 def actions(alice: Person) -> None:
     kitchen(alice)
-    row = alice.messages.nth(-3)
-    row.hover()
-    row.locator(".more, .actions button").last.click()
+    row = alice.message("See you there.").last
+    row.click()
+    row.locator(".actions .more").click()
 
 
 def editing(alice: Person) -> None:
@@ -150,10 +150,14 @@ def editing(alice: Person) -> None:
 
 
 def deleting(alice: Person) -> None:
-    kitchen(alice)
-    row = alice.message("See you there.").last
-    row.hover()
-    row.locator(".delete").click()
+    """It can still be undone."""
+    rooms(alice)
+    alice.enter("读书会")
+    alice.say("This is the wrong room.")
+    row = alice.message("This is the wrong room.").last
+    row.click()
+    row.locator(".actions .more").click()
+    alice.page.locator(".message-menu [data-act=delete]").click()
 
 
 def long_draft(alice: Person) -> None:

@@ -141,6 +141,7 @@ def view_all(
             if wanted and not any(fnmatch(name, f"{pattern}*") for pattern in wanted):
                 continue
             person.open_another_page()
+            person.page.set_default_timeout(IMPATIENCE)
             failures += view_one(person, scene, directory / name)
             person.page.context.set_offline(False)
     return failures

@@ -24,6 +24,7 @@ PROTOCOL = ROOT / "docs" / "protocol.md"
 API = ROOT / "docs" / "api.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 SETTINGS = ROOT / "docs" / "settings.md"
+FRONTEND = ROOT / "docs" / "frontend.md"
 CLIENT = ROOT / "chat" / "static" / "chat"
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
@@ -287,6 +288,77 @@ def test_the_environment_for_production_is_a_careful_one(tmp_path):
         )
         assert process.returncode == 0, process.stderr
     assert "no issues" in process.stdout
+
+
+# The pages
+
+STATIC = ROOT / "chat" / "static" / "chat"
+TEMPLATES = (ROOT / "chat" / "templates", ROOT / "templates")
+OF_A_PAGE = r"\b(?:document\.(?!\.)|location\.|matchMedia\(|localStorage\.)"
+
+
+def rows_of(title: str) -> list[list[str]]:
+    """The cells of the tables below a heading of docs/frontend.md, each as the names in it."""
+    [found] = re.findall(rf"^##+ {title}\n(.*?)(?=^##|\Z)", FRONTEND.read_text(), re.M | re.S)
+    rows = re.findall(r"^\| (`.*) ?\|$", found, re.M)
+    return [[*map(in_quotes, row.split(" | "))] for row in rows]
+
+
+def in_quotes(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def test_each_token_is_told_and_no_other_is():
+    defined = re.findall(r"^ +(--[\w-]+):", (STATIC / "tokens.css").read_text(), re.M)
+    assert {name for [names, *_] in rows_of("Tokens") for name in names} == {*defined}
+
+
+def test_each_style_sheet_is_told_and_no_other_is():
+    told = {name for [names, *_] in rows_of("Style sheets") for name in names}
+    assert told == {sheet.name for sheet in STATIC.glob("*.css")}
+
+
+def test_each_component_has_a_style():
+    sheets = "".join(sheet.read_text() for sheet in STATIC.glob("*.css"))
+    for [names, *_] in rows_of("Components"):
+        for name in names:
+            assert re.search(rf"{re.escape(name)}\b", sheets), name
+
+
+def test_each_template_is_told_with_blocks_that_it_has():
+    told = rows_of("Change the markup")
+    for names, _, blocks in told:
+        for name in names:
+            [file] = [root / name for root in TEMPLATES if (root / name).exists()]
+            for block in blocks:
+                assert f"{{% block {block} %}}" in file.read_text(), (name, block)
+    ours = (TEMPLATES[0] / "chat").iterdir()
+    missing = {f"chat/{file.name}{'/' * file.is_dir()}" for file in ours}
+    assert not missing - {name for [names, *_] in told for name in names}
+
+
+def test_each_module_that_is_named_is_there():
+    named = re.findall(r"`([\w-]+\.js)`", FRONTEND.read_text())
+    assert len(named) > 10
+    assert not [name for name in named if not (STATIC / name).exists()]
+
+
+def test_what_the_client_joins_knows_no_page():
+    known = {"client.js"}
+    while more := {found for name in known for found in imports_of(name)} - known:
+        known |= more
+    assert len(known) > 5
+    for name in known:
+        assert not re.search(OF_A_PAGE, (STATIC / name).read_text()), name
+
+
+def test_nobody_imports_what_a_page_begins_with():
+    for module in STATIC.glob("*.js"):
+        assert not imports_of(module.name) & {"app.js", "console.js"}
+
+
+def imports_of(name: str) -> set[str]:
+    return {*re.findall(r'from "\./([\w-]+\.js)"', (STATIC / name).read_text())}
 
 
 # The reading tour
