@@ -22,6 +22,7 @@ class Member(NamedTuple):
     user_id: UserKey
     username: str
     role: str
+    hides: bool | None  # from the others whether they are online
 
 
 class Listed(NamedTuple):
@@ -63,7 +64,8 @@ def members(
         raise NotFound
     name = f"user__{get_user_model().USERNAME_FIELD}"
     rows = here.filter(**{f"{name}__gt": after}).order_by(name)
-    found = [Member(*row) for row in rows.values_list("user_id", name, "role")[: limit + 1]]
+    told = ("user_id", name, "role", "user__chat_preferences__hide_presence")
+    found = [Member(*row) for row in rows.values_list(*told)[: limit + 1]]
     return found[:limit], len(found) > limit
 
 

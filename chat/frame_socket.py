@@ -204,8 +204,10 @@ class FrameSocket(Socket):
             case frames.Join(room=room_id):
                 await worker.change(rooms.join, user, room_id)
                 self._tell_room(room_id, ref)
-            case frames.CallRoll() | frames.Find():
-                await self._look_up(request)
+            case frames.CallRoll():
+                await self._call_roll(request)
+            case frames.Find():
+                await self._find(request)
             case frames.Prefer():
                 self.preferred = await worker.prefer(user, request.changes)
                 self.show_preferred(ref)
@@ -321,16 +323,13 @@ class FrameSocket(Socket):
     async def _look(self, request: frames.Look) -> None:
         self.hand(await self._read(serializers.history_line, self.user_id, request))
 
-    async def _look_up(self, request: frames.CallRoll | frames.Find) -> None:
-        match request:
-            case frames.CallRoll():
-                self.tell(
-                    await self._read(
-                        serializers.members_frame, request, self.user_id, self._is_online
-                    )
-                )
-            case frames.Find():
-                self.tell(await self._read(serializers.found_frame, request, self.user_id))
+    async def _call_roll(self, request: frames.CallRoll) -> None:
+        me, is_online = self.user_id, self._is_online
+        self.tell(await self._read(serializers.members_frame, request, me, is_online))
+
+    async def _find(self, request: frames.Find) -> None:
+        async with self._worker.finding:
+            self.tell(await self._read(serializers.found_frame, request, self.user_id))
 
     async def _read(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """As over HTTP: or one user with many connections would keep all readers busy."""

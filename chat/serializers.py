@@ -148,16 +148,15 @@ def history_line(user_id: UserKey, request: frames.Look) -> str:
 
 
 def members_frame(
-    request: frames.CallRoll, user_id: UserKey, is_online: Callable[[UserKey], bool]
+    request: frames.CallRoll, me: UserKey, is_online: Callable[[UserKey], bool]
 ) -> frames.Members:
     """Who is in a room: the next ones behind a username."""
-    found, more = directory.members(user_id, request.room, request.after, request.limit)
-    return frames.Members(
-        ref=request.ref,
-        room=request.room,
-        members=[frames.Member(m.username, m.role, is_online(m.user_id)) for m in found],
-        more=more,
-    )
+    found, more = directory.members(me, request.room, request.after, request.limit)
+    seen = {m.user_id for m in found if m.user_id == me or not m.hides}
+    members = [
+        frames.Member(m.username, m.role, m.user_id in seen and is_online(m.user_id)) for m in found
+    ]
+    return frames.Members(ref=request.ref, room=request.room, members=members, more=more)
 
 
 def found_frame(request: frames.Find, user_id: UserKey) -> frames.Found:

@@ -85,6 +85,8 @@ class Worker:
     def __init__(self) -> None:
         self.key = opaque_id()
         self.is_draining = False
+        # One at a time: it may look at every user there is, and others wait to read, too.
+        self.finding = asyncio.Lock()
         with bound_contextvars(worker=self.key):  # what its parts log is its own
             self._wire()
 

@@ -27,6 +27,15 @@ EVERY_REQUEST: list[dict[str, Any]] = [
     {"type": "read", "seq": 1},
     {"type": "join"},
     {"type": "leave"},
+    {"type": "rename", "name": "Charlie's"},
+    {"type": "archive", "archived": True},
+    {"type": "invite", "users": ["charlie"]},
+    {"type": "remove", "user": "alice"},
+    {"type": "appoint", "user": "charlie", "role": "owner"},
+    {"type": "notify", "level": "none"},
+    {"type": "unread", "seq": 1},
+    {"type": "unread"},
+    {"type": "members"},
     {"type": "history"},
     {"type": "history", "before": 1},
     {"type": "history", "after": 1},
@@ -272,6 +281,46 @@ def remove_and_then_post(alice: Any, bob: Any, kitchen: Room) -> Any:
         patch.setattr(messaging, "_lock", removed_just_before)
         [outcome] = messaging.post([messaging.Draft(bob, kitchen.pk, uuid4(), "Me, still")])
     return outcome
+
+
+MANAGING: list[dict[str, Any]] = [
+    {"type": "rename", "name": "Bob's"},
+    {"type": "archive", "archived": True},
+    {"type": "invite", "users": ["charlie"]},
+    {"type": "remove", "user": "alice"},
+    {"type": "appoint", "user": "bob", "role": "owner"},
+]
+
+
+@pytest.mark.parametrize("request_", MANAGING, ids=lambda request: request["type"])
+async def test_a_mere_member_changes_nothing_of_a_room(
+    application, tokens, kitchen, lobby, request_
+):
+    async with browser(application, tokens["bob"]) as bob:
+        direct = (await bob.ask("open", to="alice"))["room"]
+        for room in (kitchen.pk, lobby.pk, direct):
+            assert (await bob.ask(**request_, room=room))["code"] == "forbidden"
+
+
+async def test_what_one_keeps_in_mind_is_told_to_nobody_else(
+    application, tokens, alice, bob, kitchen
+):
+    await meanwhile(say, alice, kitchen, "one", "two")
+    async with (
+        browser(application, tokens["alice"]) as alices,
+        browser(application, tokens["bob"]) as bobs,
+    ):
+        known = len(alices.frames)
+        await bobs.ask("notify", room=kitchen.pk, level="none")
+        await bobs.ask("unread", room=kitchen.pk, seq=1)
+        await alices.ask("ping")
+        assert [frame["type"] for frame in alices.frames[known:]] == ["pong"]
+
+
+async def test_charlie_finds_no_room_that_is_not_open(application, tokens, kitchen, garden):
+    async with browser(application, tokens["charlie"]) as charlie:
+        found = (await charlie.ask("find", query=""))["rooms"]
+    assert [room["name"] for room in found] == ["Garden"]
 
 
 # Over HTTP

@@ -5,6 +5,8 @@ import socket
 import time
 from threading import Thread
 
+import pytest
+
 from chat import allowances, conf
 from chat.allowances import Visitor
 from chat.limits import Limits, TokenBucket
@@ -110,15 +112,39 @@ async def test_where_posts_have_no_limit_lines_have_none(
         await until(lambda: len(pongs([alice])) == 300)
 
 
-async def test_history_is_told_as_often_as_over_http(
-    application, worker, tokens, settings, alice, lobby
+LOOKS = [{"type": "history"}, {"type": "members"}, {"type": "find", "query": "a"}]
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=lambda look: look["type"])
+async def test_what_is_looked_up_is_told_as_often_as_over_http(
+    application, worker, tokens, settings, alice, lobby, look
 ):
     settings.CHAT_POST_RATE = 10
     async with browser(application, tokens["alice"]) as page:
         worker.limits = Limits(clock=lambda: 0.0)
         [mine] = allowances.requests(Visitor(str(alice.pk), None))
         worker.limits.lose(mine, mine.allowance.burst - 2)
-        answers = [await page.ask("history", room=lobby.pk) for _ in range(3)]
-        assert [answer["type"] for answer in answers] == ["history", "history", "error"]
+        answers = [await page.ask(**look, room=lobby.pk) for _ in range(3)]
+        assert [answer["type"] == "error" for answer in answers] == [False, False, True]
         assert answers[2]["code"] == "rate_limited"
         assert (await page.ask("ping"))["type"] == "pong"
+
+
+CHANGES = [
+    *({"type": "create", "name": "Attic"}, {"type": "rename", "name": "Galley"}),
+    *({"type": "archive", "archived": True}, {"type": "invite", "users": ["charlie"]}),
+    *({"type": "remove", "user": "bob"}, {"type": "appoint", "user": "bob", "role": "owner"}),
+    *({"type": "notify", "level": "none"}, {"type": "unread"}),
+]
+
+
+async def test_rooms_are_not_changed_faster_than_one_may_post(
+    application, worker, tokens, settings, alice, kitchen
+):
+    settings.CHAT_POST_RATE = 10
+    async with browser(application, tokens["alice"]) as page:
+        worker.limits = Limits(clock=lambda: 0.0)
+        [mine] = allowances.posts(Visitor(str(alice.pk), None))
+        worker.limits.lose(mine, mine.allowance.burst)
+        for change in CHANGES:
+            assert (await page.ask(**change, room=kitchen.pk))["code"] == "rate_limited"

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from chat import conf
+from chat import conf, rooms
 from chat.models import Room
-from tests.conversation import say
+from tests.conversation import crowd, promote, say, say_much
 from tests.failures import meanwhile
 from tests.fake_browser import Browser, browser, text_page
 
@@ -175,3 +175,103 @@ async def test_the_last_owner_cannot_step_down(application, tokens, kitchen):
         await alice.ask("appoint", room=kitchen.pk, user="bob", role="owner")
         assert (await alice.ask("appoint", **stepping_down))["type"] == "ok"
         assert alice.client.rooms[kitchen.pk]["role"] == "member"
+
+
+async def test_a_moderator_sends_no_owner_out(application, tokens, bob, kitchen):
+    await meanwhile(promote, bob, kitchen)
+    async with browser(application, tokens["bob"]) as page:
+        assert refused(await page.ask("remove", room=kitchen.pk, user="alice")) == "forbidden"
+        assert refused(await page.ask("archive", room=kitchen.pk, archived=True)) == "forbidden"
+        own = {"room": kitchen.pk, "user": "bob", "role": "owner"}
+        assert refused(await page.ask("appoint", **own)) == "forbidden"
+
+
+async def test_anybody_in_an_open_room_brings_others_in(application, tokens, bob, garden):
+    await meanwhile(rooms.join, bob, garden.pk)
+    async with (
+        browser(application, tokens["bob"]) as page,
+        browser(application, tokens["charlie"]) as charlie,
+    ):
+        assert (await page.ask("invite", room=garden.pk, users=["charlie"]))["type"] == "ok"
+        await shows(charlie, garden.pk, open=True, role="member")
+
+
+# What one keeps in mind
+
+
+async def test_all_devices_know_what_nobody_wants_to_hear_of(
+    application, elsewhere, tokens, kitchen
+):
+    async with (
+        browser(application, tokens["bob"]) as laptop,
+        browser(elsewhere, tokens["bob"]) as phone,
+    ):
+        assert (await laptop.ask("notify", room=kitchen.pk, level="none"))["type"] == "ok"
+        for page in (laptop, phone):
+            await shows(page, kitchen.pk, notify="none")
+        await phone.ask("notify", room=kitchen.pk, level="all")
+        await laptop.until(lambda: "notify" not in laptop.client.rooms[kitchen.pk])
+
+
+async def test_all_devices_know_from_where_on_it_is_unread(
+    application, elsewhere, tokens, alice, kitchen
+):
+    await meanwhile(say_much, alice, kitchen, 3)
+    async with (
+        browser(application, tokens["bob"]) as laptop,
+        browser(elsewhere, tokens["bob"]) as phone,
+    ):
+        await laptop.send({"type": "read", "room": kitchen.pk, "seq": 3})
+        assert (await laptop.ask("unread", room=kitchen.pk, seq=2))["type"] == "ok"
+        for page in (laptop, phone):
+            await shows(page, kitchen.pk, unread_from=2)
+        await phone.ask("unread", room=kitchen.pk)
+        await laptop.until(lambda: "unread_from" not in laptop.client.rooms[kitchen.pk])
+
+
+@pytest.mark.parametrize("seq", [0, 4, 2**63 - 1])
+async def test_what_is_not_there_is_not_marked(application, tokens, alice, kitchen, seq):
+    await meanwhile(say_much, alice, kitchen, 3)
+    async with browser(application, tokens["bob"]) as bob:
+        assert refused(await bob.ask("unread", room=kitchen.pk, seq=seq)) == "not_found"
+        assert "unread_from" not in bob.client.rooms[kitchen.pk]
+
+
+# Looking up
+
+
+async def test_a_large_room_tells_who_is_in_it_page_by_page(application, tokens, kitchen):
+    await meanwhile(crowd, kitchen, 5)
+    async with browser(application, tokens["bob"]) as bob:
+        first = await bob.ask("members", room=kitchen.pk, limit=4)
+        rest = await bob.ask("members", room=kitchen.pk, after=first["members"][-1]["user"])
+    assert first["members"][:2] == [
+        {"user": "alice", "role": "owner", "online": False},
+        {"user": "bob", "role": "member", "online": True},
+    ]
+    told = [member["user"] for page in (first, rest) for member in page["members"]]
+    assert told == ["alice", "bob", *(f"guest{n}" for n in range(5))]
+    assert (first["more"], rest["more"]) == (True, False)
+
+
+async def test_who_hides_seems_to_be_away_but_to_themselves(
+    impatient, application, tokens, alice, kitchen
+):
+    async with (
+        browser(application, tokens["alice"]) as alices,
+        browser(application, tokens["bob"]) as bobs,
+    ):
+        await alices.ask("prefer", hide_presence=True)
+        for page, is_online in ((alices, True), (bobs, False)):
+            [seen] = (await page.ask("members", room=kitchen.pk, limit=1))["members"]
+            assert (seen["user"], seen["online"]) == ("alice", is_online)
+
+
+async def test_people_and_open_rooms_are_found(application, tokens, garden):
+    async with browser(application, tokens["bob"]) as bob:
+        found = await bob.ask("find", query="AR")
+        assert found["users"] == ["charlie"]
+        [room] = found["rooms"]
+        assert (room["room"], room["name"], room["members"]) == (garden.pk, "Garden", 1)
+        assert (await bob.ask("join", room=room["room"]))["type"] == "room"
+        assert (await bob.ask("find", query="ar"))["rooms"] == []
