@@ -322,6 +322,9 @@ def proclaim(room_id: str, body: str, sender: AbstractBaseUser | None = None) ->
         message = _next(room, sender, uuid4(), body)
         message.announcement = True
         _insert([message], [room])
+        if sender:  # who knows it
+            mine = Membership.objects.filter(room=room.pk, user_id=sender.pk)
+            mine.update(read_seq=message.seq)
     return message
 
 

@@ -34,7 +34,8 @@ def report_person(
     reporter: AbstractBaseUser, person: AbstractBaseUser, reason: str, room_id: str | None = None
 ) -> Report:
     """Report somebody as such; perhaps for what they do in a room that one is in. NotFound."""
-    if room_id and not Membership.objects.filter(room=room_id, user=reporter.pk).exists():
+    seat = Membership.objects.filter(room=room_id, user=reporter.pk)
+    if room_id is not None and not seat.exists():
         raise NotFound
     what = {"person_id": person.pk, "seq": None}
     return _file(reporter, reason, what, person_id=person.pk, room_id=room_id)

@@ -36,6 +36,8 @@ EVERY_REQUEST: list[dict[str, Any]] = [
     {"type": "unread", "seq": 1},
     {"type": "unread"},
     {"type": "members"},
+    {"type": "report", "seq": 1, "reason": "Spam"},
+    {"type": "report", "user": "alice", "reason": "Spam"},
     {"type": "history"},
     {"type": "history", "before": 1},
     {"type": "history", "after": 1},

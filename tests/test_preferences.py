@@ -216,6 +216,21 @@ async def test_alice_seems_gone_to_all_but_herself_if_she_hides(
         assert "last_seen" not in bobs.client.rooms[kitchen.pk]
 
 
+async def test_alice_seems_gone_in_the_list_of_a_crowd_as_well(
+    application, worker, tokens, alice, kitchen
+):
+    await meanwhile(crowd, kitchen, 60)
+    await meanwhile(people.prefer, alice, {"hide_presence": True})
+    async with (
+        browser(application, tokens["alice"]) as alices,
+        browser(application, tokens["bob"]) as bobs,
+    ):
+        await until(lambda: {alice.pk} < worker.presence.online)
+        for page, expected in ((alices, {"alice", "bob"}), (bobs, {"bob"})):
+            listed = (await page.ask("members", room=kitchen.pk))["members"]
+            assert {member["user"] for member in listed if member["online"]} == expected
+
+
 async def test_who_hides_while_others_look_goes_and_comes_back_for_them(
     impatient, application, elsewhere, tokens, kitchen
 ):

@@ -1,0 +1,140 @@
+"""What those who run the site say as such: it comes and stays like any other message."""
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from chat import access, messaging, people, rooms
+from chat.errors import Empty, Forbidden, NotFound, TooLong
+from chat.models import Membership, Message, Room
+from tests.callers import Caller
+from tests.conftest import token
+from tests.conversation import queries, say, seat_of
+from tests.failures import meanwhile
+from tests.fake_browser import browser, text_page
+
+
+async def test_whoever_is_there_sees_it_and_so_does_whoever_comes(
+    impatient, application, elsewhere, tokens, kitchen
+):
+    async with (
+        browser(application, tokens["alice"]) as alice,
+        browser(elsewhere, tokens["bob"]) as bob,
+    ):
+        await meanwhile(messaging.proclaim, kitchen.pk, "Down at noon")
+        for page in (alice, bob):
+            await page.sees(kitchen.pk, "Down at noon")
+    async with browser(application, tokens["bob"]) as late:
+        history = await late.ask("history", room=kitchen.pk)
+        for page in (alice, bob, late):
+            [told] = page.client.messages[kitchen.pk].values()
+            assert (told["announcement"], told["sender"]) == (True, None)
+        assert history["messages"][0]["announcement"]
+
+
+async def test_charlie_learns_nothing_of_what_is_said_in_the_kitchen(
+    impatient, application, tokens, kitchen, lobby
+):
+    async with browser(application, tokens["charlie"]) as page:
+        await meanwhile(messaging.proclaim, kitchen.pk, "For cooks")
+        await meanwhile(messaging.proclaim, lobby.pk, "For all")
+        await page.sees(lobby.pk, "For all")
+        assert "For cooks" not in str(page.frames)
+
+
+async def test_a_device_shows_it_without_a_sender(
+    impatient, application, tokens, alice, bob, lobby
+):
+    direct = await meanwhile(rooms.open_direct, alice, bob)
+    async with text_page(application, tokens["bob"]) as device:
+        await meanwhile(messaging.proclaim, lobby.pk, "Down\nat noon")
+        assert (await device.next()).split("|")[1:] == ["", "Lobby", "Down\\nat noon"]
+        await meanwhile(messaging.proclaim, direct.pk, "Be kind")
+        assert (await device.next()).split("|")[1:] == ["", "", "Be kind"]
+
+
+def test_over_http_it_is_one_too(alice, kitchen):
+    say(alice, kitchen, "Hello")
+    messaging.proclaim(kitchen.pk, "Down at noon")
+    told = Caller(token(alice)).get(f"/api/rooms/{kitchen.pk}/messages")["messages"]
+    assert [message.get("announcement") for message in told] == [None, True]
+
+
+def test_it_is_said_where_nobody_may_speak(alice, bob, charlie, kitchen):
+    direct = people.block(alice, bob, True)
+    Room.objects.filter(pk=kitchen.pk).update(archived=True, slow_mode=60)
+    for room in (direct, kitchen):
+        for sender in (None, charlie, charlie):
+            assert messaging.proclaim(room.pk, "Still", sender).announcement
+    assert access.seat(alice.pk, kitchen.pk).room.seq == 3
+
+
+def test_who_is_named_as_its_sender_need_not_be_there_and_may_take_it_back(alice, charlie, kitchen):
+    message = messaging.proclaim(kitchen.pk, "Hello", alice)
+    assert (message.sender_name, message.sender_id) == ("alice", alice.pk)
+    assert messaging.edit(alice, kitchen.pk, message.seq, "Good day").announcement
+    assert messaging.delete(alice, kitchen.pk, message.seq).deleted
+    messaging.proclaim(kitchen.pk, "Hello", charlie)
+    with pytest.raises(NotFound):
+        messaging.delete(charlie, kitchen.pk, 2)
+
+
+def test_nobody_but_a_moderator_deletes_what_the_system_said(alice, bob, kitchen):
+    messaging.proclaim(kitchen.pk, "Down at noon")
+    with pytest.raises(Forbidden):
+        messaging.delete(bob, kitchen.pk, 1)
+    with pytest.raises(Forbidden):
+        messaging.edit(alice, kitchen.pk, 1, "Up at noon")
+    assert messaging.delete(alice, kitchen.pk, 1).deleted
+
+
+def test_it_waits_for_everybody_and_for_whoever_said_it_not(alice, bob, kitchen):
+    messaging.proclaim(kitchen.pk, "Hello", alice)
+    assert seat_of(alice, kitchen).read_seq == 1
+    assert seat_of(bob, kitchen).read_seq == 0
+
+
+@pytest.mark.parametrize(("body", "error"), [(" ", Empty), ("x" * 4_001, TooLong)])
+def test_what_nobody_could_say_is_not_said(kitchen, body, error):
+    with pytest.raises(error):
+        messaging.proclaim(kitchen.pk, body)
+    assert not Message.objects.exists()
+
+
+def test_it_takes_the_same_in_a_large_room(alice, kitchen, station):
+    few = queries(lambda: messaging.proclaim(kitchen.pk, "Hello", alice))
+    assert queries(lambda: messaging.proclaim(station.pk, "Hello", alice)) == few
+
+
+# What an operator types
+
+
+def test_an_operator_tells_everybody(alice, lobby, capsys):
+    call_command("announcement", "Down at noon")
+    message = Message.objects.get()
+    assert (message.room_id, message.sender_id, message.body) == (lobby.pk, None, "Down at noon")
+    assert message.announcement
+    assert "Lobby" in capsys.readouterr().out
+
+
+def test_an_operator_tells_a_room_as_somebody(alice, kitchen):
+    call_command("announcement", "Clean up", "--room", kitchen.pk, "--from", "alice")
+    message = Message.objects.get()
+    assert (message.room_id, message.sender_id) == (kitchen.pk, alice.pk)
+
+
+def test_there_is_nobody_to_tell_before_anybody_came(db):
+    call_command("announcement", "Hello?")
+    assert (Message.objects.count(), Membership.objects.count()) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["Hello", "--room", "nowhere"], "no room nowhere"),
+        (["Hello", "--from", "nobody"], "no user 'nobody'"),
+        ([" "], "empty"),
+    ],
+)
+def test_an_operator_is_told_what_cannot_be(db, arguments, told):
+    with pytest.raises(CommandError, match=told):
+        call_command("announcement", *arguments)
