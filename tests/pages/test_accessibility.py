@@ -1,12 +1,21 @@
 """The pages for everybody: in Chinese, by night, on a phone, by keyboard, without JavaScript."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
+from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.person import somebody
+from tests.person import PHONE, Person, somebody
 from tests.servers import Server
+
+CHINESE = {"locale": "zh-CN"}
+BY_NIGHT = {"color_scheme": "dark", "reduced_motion": "reduce"}
+BY_DAY = BY_NIGHT | {"color_scheme": "light"}
+# What is called the same in every language, or is what people said and are called.
+NAMES = r"Roost|English|JavaScript|Alt|Ctrl|Enter|Esc|Shift|UTC|ID|Lobby|Kitchen|alice|bob"
+THEIRS = "[dir=auto], [lang]:not(html), kbd, code, pre, script, template, .avatar, .kind, .state"
 
 
 @pytest.fixture
@@ -14,6 +23,136 @@ def stranger(chromium: Browser, server: Server):
     with somebody(chromium, server.port) as stranger:
         yield stranger
         assert stranger.complaints == []
+
+
+# By rule
+
+
+@pytest.mark.timeout(300)
+def test_no_rule_is_broken_anywhere_in_english(a_person, chromium, server):
+    with a_person("alice", **BY_DAY) as alice, somebody(chromium, server.port, **BY_DAY) as other:
+        assert "\n".join(faults(alice, other)) == ""
+
+
+@pytest.mark.timeout(300)
+def test_no_rule_is_broken_anywhere_in_chinese_on_a_phone(a_person, chromium, server):
+    device = PHONE | CHINESE | BY_NIGHT
+    with a_person("alice", **device) as alice, somebody(chromium, server.port, **device) as other:
+        assert "\n".join(faults(alice, other, in_chinese=True)) == ""
+
+
+def faults(member: Person, stranger: Person, *, in_chinese: bool = False) -> list[str]:
+    """What is wrong on any page, in any of its states, by day or by night."""
+    found: list[str] = []
+    for who in (stranger, member):
+        for state in pages(who.page) if who is stranger else chat_and_pages(who):
+            wrong = broken_rules(who.page) + too_wide(who.page)
+            wrong += in_english(who.page) if in_chinese else []
+            found += [f"{state}: {fault}" for fault in wrong]
+        who.complaints[:] = [words for words in who.complaints if "status of 4" not in words]
+    assert stranger.complaints == []
+    return found
+
+
+def pages(page: Page) -> Iterator[str]:
+    """What somebody comes by who is not logged in."""
+    for path in ("/login/", "/signup/", "/%00", "/?%00", "/console/"):
+        page.goto(path)
+        yield path
+    for path in ("/login/", "/signup/"):
+        page.goto(path)
+        page.locator("[name=username]").fill("alice")
+        page.locator("main [type=password]").first.fill("wrong")
+        page.locator("main [type=password]").last.fill("wrong")
+        page.locator("main button.primary").click()
+        expect(page.locator("main [aria-invalid=true]").first).to_be_visible()
+        yield f"{path}, in vain"
+
+
+def chat_and_pages(who: Person) -> Iterator[str]:
+    """What a member sees: the chat with all that opens in it, and the pages beside it."""
+    page = who.page
+    expect(page.locator(".rooms a").first).to_be_visible()
+    yield "rooms"
+    yield from dialogs(page, ".rail")
+    who.enter("Kitchen")
+    expect(who.messages.last).to_be_visible()
+    yield "room"
+    yield from dialogs(page, ".room-head")
+    people = page.locator(".room-head .people")
+    if people.get_attribute("aria-expanded") == "false":
+        people.click()
+    expect(page.locator(".member").first).to_be_visible()
+    yield "members"
+    page.locator(".details .close").click()
+    who.messages.last.focus()
+    yield from dialogs(page, ".message:focus-within")
+    page.goto("/console/")
+    page.locator("form[name=connection] .primary").click()
+    expect(page.locator(".state")).to_have_text("1 OPEN")
+    yield "console"
+    page.goto("/plain/")
+    yield "plain rooms"
+    page.get_by_role("link", name="Kitchen").click()
+    expect(page.locator("textarea")).to_be_visible()
+    yield "plain room"
+
+
+def dialogs(page: Page, within: str) -> Iterator[str]:
+    """All that buttons there open, one after the other."""
+    buttons = page.locator(f"{within} button[aria-haspopup]:visible")
+    for number in range(buttons.count()):
+        button = buttons.nth(number)
+        name = button.get_attribute("class")
+        button.click()
+        expect(page.locator("dialog[open], [popover]:popover-open")).to_be_visible()
+        yield f"dialog of {name}"
+        page.keyboard.press("Escape")
+        expect(page.locator("dialog[open], [popover]:popover-open")).to_have_count(0)
+
+
+def broken_rules(page: Page) -> list[str]:
+    """As axe finds them; of the other theme only what depends on colours."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE_SCRIPT)
+    was_dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    found = axe(page, "{}")
+    page.emulate_media(color_scheme="light" if was_dark else "dark")
+    found += axe(page, "{ runOnly: ['color-contrast'] }")
+    page.emulate_media(color_scheme="dark" if was_dark else "light")
+    return found
+
+
+def axe(page: Page, options: str) -> list[str]:
+    return page.evaluate(
+        f"""async () => (await axe.run({options})).violations.flatMap(({{ id, nodes }}) =>
+        nodes.map(({{ html, any }}) => [id, html.slice(0, 120), any[0]?.message].join(" · ")))"""
+    )
+
+
+def too_wide(page: Page) -> list[str]:
+    """What one would have to scroll sideways for, and labels that do not fit where they are."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll("html, button, label, dialog, h2")]
+        .filter((element) => element.checkVisibility() && !element.matches(".visually-hidden"))
+        .filter(({ scrollWidth, clientWidth }) => clientWidth > 1 && scrollWidth > clientWidth + 1)
+        .map((element) => `too wide · ${element.outerHTML.slice(0, 120)}`)"""
+    )
+
+
+def in_english(page: Page) -> list[str]:
+    """Words that somebody forgot to translate, as they are seen or heard."""
+    said: list[str] = page.evaluate(
+        """(theirs) => [...document.body.querySelectorAll("*")]
+        .filter((element) => element.checkVisibility() && !element.closest(theirs))
+        .flatMap((element) => [
+            ...[...element.childNodes].map((node) => node.nodeType === 3 && node.data),
+            ...["aria-label", "title", "placeholder"].map((name) => element.getAttribute(name)),
+        ])
+        .filter(Boolean)""",
+        THEIRS,
+    )
+    return [words for words in said if re.search(r"[A-Za-z]{2,}", re.sub(NAMES, "", words))]
 
 
 # Log-in
