@@ -84,6 +84,7 @@ async def test_a_room_tells_all_that_a_client_needs(application, tokens, alice, 
         "read_seq": 0,
         "receipts": {"alice": [0, 2], "bob": [0, 0]},
         "online": ["bob"],
+        "roles": {"alice": "owner"},
     }
 
 
