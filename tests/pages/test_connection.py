@@ -128,7 +128,7 @@ def test_whoever_is_banned_reads_why_also_after_a_reload(a_person, server):
         charlie.enter("Lobby")
         server.manage("ban", "charlie", "--for", "1h")
         expect(bar(charlie)).to_contain_text(re.compile(r"You are banned until .*\d\d:\d\d"))
-        expect(charlie.writing).to_be_disabled()
+        expect(charlie.writing).not_to_be_editable()
         charlie.page.reload()
         expect(bar(charlie)).to_contain_text("You are banned until")
         expect(charlie.page.locator(".nothing p").first).to_contain_text("You are banned until")

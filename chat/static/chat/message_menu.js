@@ -15,6 +15,7 @@ export function messageMenu(client, list, { room, act, notify }) {
   const menu = document.querySelector(".message-menu");
   let message = null;
   let pressed;
+  let resting = false; // the finger that opened the menu has not been lifted and put down again
 
   const acts = {
     copy: async ({ body }) => notify(text((await copy(body)) ? "copied" : "copied.not"), "status"),
@@ -27,6 +28,7 @@ export function messageMenu(client, list, { room, act, notify }) {
 
   list.addEventListener("click", ({ target }) => {
     const opener = target.closest(".actions .more");
+    resting = false;
     if (opener) open(opener.closest(".message"));
   });
   list.addEventListener("keydown", (event) => {
@@ -41,7 +43,10 @@ export function messageMenu(client, list, { room, act, notify }) {
     // The finger that opened the menu, or is about to, wants no second one.
     if (pressed && !event.target.closest("a")) event.preventDefault();
   });
-  menu.addEventListener("click", ({ target }) => {
+  menu.addEventListener("pointerdown", () => (resting = false));
+  menu.addEventListener("click", ({ target, detail }) => {
+    // Lifted, it clicks whatever has come to lie under it.
+    if (resting && detail > 0) return;
     const name = target.closest("[data-act]")?.dataset.act;
     if (name || target === menu) menu.close();
     if (name) acts[name](message);
@@ -68,7 +73,12 @@ export function messageMenu(client, list, { room, act, notify }) {
     release();
     const row = event.target.closest(".message[data-seq]");
     if (event.pointerType === "mouse" || !row || event.target.closest("a, button")) return;
-    pressed = { x: event.clientX, y: event.clientY, timer: setTimeout(() => open(row), LONG) };
+    pressed = { x: event.clientX, y: event.clientY, timer: setTimeout(() => rest(row), LONG) };
+  }
+
+  function rest(row) {
+    resting = true;
+    open(row);
   }
 
   function release(event) {
