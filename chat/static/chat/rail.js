@@ -8,7 +8,7 @@ import { presenceWords, text } from "./text.js";
 /** `choose(room)` goes to a room, `address(room)` is its URL, `isBegun(room)` tells whether something waits there to be sent. Gives back `render(current)`. */
 export function rail(client, { choose, address, isBegun }) {
   const sections = document.querySelectorAll(".rooms [data-kind]");
-  let shown = null;
+  let opened = null; // the archived room for which that list was opened
 
   document.querySelector(".rooms").addEventListener("click", (event) => {
     const link = event.target.closest("a");
@@ -29,8 +29,9 @@ export function rail(client, { choose, address, isBegun }) {
       if (kind === "archived") write(section.querySelector(".count"), String(items.length));
       show(section.querySelector("ul"), items, () => clone("room-row"), (element, { room }) => fill(element, room, room.room === current));
     }
-    if (current !== shown && client.state.rooms.get(current)?.archived) document.querySelector(".rooms details").open = true;
-    shown = current;
+    const resting = client.state.rooms.get(current)?.archived ? current : null;
+    if (resting !== null && resting !== opened) document.querySelector(".rooms details").open = true;
+    opened = resting;
   };
 
   function fill(element, room, isCurrent) {
