@@ -126,10 +126,10 @@ async def test_nobody_sees_how_far_alice_has_read_if_she_hides_it(
     await meanwhile(people.prefer, alice, {"hide_receipts": True})
     await meanwhile(say, bob, kitchen, "Hello")
     async with (
-        browser(application, tokens["alice"]) as phone,
-        browser(elsewhere, tokens["alice"]) as laptop,
         browser(application, tokens["bob"]) as here,
         browser(elsewhere, tokens["bob"]) as there,
+        browser(application, tokens["alice"]) as phone,
+        browser(elsewhere, tokens["alice"]) as laptop,
     ):
         await phone.send({"type": "read", "room": kitchen.pk, "seq": 1})
         for own in (phone, laptop):
