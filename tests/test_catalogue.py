@@ -4,6 +4,7 @@ import re
 
 import polib
 import pytest
+from django.utils.translation import gettext, override
 
 from tests.catalogue import CATALOGUE, Text, texts
 
@@ -34,3 +35,9 @@ def test_what_is_filled_in_stays(catalogue):
 def test_what_is_compiled_is_what_was_written(catalogue):
     compiled = CATALOGUE.with_suffix(".mo").read_bytes()
     assert compiled == catalogue.to_binary(), "python -m tests.catalogue"
+
+
+def test_nobody_elses_words_are_said_for_ours(catalogue):
+    with override("zh-hans"):
+        said = {entry.msgid: gettext(entry.msgid) for entry in catalogue if not entry.msgid_plural}
+    assert said == {entry.msgid: entry.msgstr for entry in catalogue if not entry.msgid_plural}

@@ -15,7 +15,7 @@ BY_NIGHT = {"color_scheme": "dark", "reduced_motion": "reduce"}
 BY_DAY = BY_NIGHT | {"color_scheme": "light"}
 # What is called the same in every language, or is what people said and are called.
 NAMES = r"Roost|English|JavaScript|Alt|Ctrl|Enter|Esc|Shift|UTC|ID|Lobby|Kitchen|alice|bob"
-THEIRS = "[dir=auto], [lang]:not(html), kbd, code, pre, script, template, .avatar, .kind, .state"
+THEIRS = "[dir=auto], [lang]:not(html), kbd, code, pre, script, .message, .avatar, .kind, .state"
 
 
 @pytest.fixture
@@ -153,6 +153,39 @@ def in_english(page: Page) -> list[str]:
         THEIRS,
     )
     return [words for words in said if re.search(r"[A-Za-z]{2,}", re.sub(NAMES, "", words))]
+
+
+# In Chinese
+
+
+def test_alice_works_in_chinese(a_person):
+    with a_person("alice", **PHONE, **CHINESE, **BY_NIGHT) as alice:
+        page = alice.page
+        alice.enter("Kitchen")
+        expect(page.locator(".day").last).to_have_text("今天")
+        expect(page.locator(".room-head .about")).to_contain_text("2 位成员")
+        alice.say("饺子好了！")
+        alice.sees("饺子好了！")
+        alice.writing.fill("字" * 4001)
+        expect(page.locator(".counter")).to_have_text("超出 1 字")
+        assert in_english(page) + too_wide(page) == []
+        alice.writing.fill("")
+        page.context.set_offline(True)
+        expect(page.locator(".connection .words")).to_contain_text("网络")
+        assert in_english(page) + too_wide(page) == []
+        page.context.set_offline(False)
+        expect(page.locator(".connection")).to_be_hidden()
+        alice.complaints.clear()  # of what could not be reached
+
+
+def test_whoever_reads_chinese_chooses_it_before_logging_in(stranger):
+    page = stranger.page
+    page.goto("/r/abc/")
+    page.get_by_role("button", name="简体中文").click()
+    expect(page.get_by_role("heading", name="登录")).to_be_visible()
+    assert page.url.endswith("/login/?next=/r/abc/")
+    page.get_by_role("button", name="English").click()
+    expect(page.get_by_role("heading", name="Log in")).to_be_visible()
 
 
 # Log-in

@@ -43,7 +43,7 @@ export function rail(client, { choose, address, isBegun }) {
     link.href = address(room.room);
     link.dataset.room = room.room;
     link.ariaCurrent = isCurrent ? "page" : null;
-    link.ariaLabel = [nameOf(room), presence && presenceWords(presence), count > 0 && text("unread", { count })].filter(Boolean).join(", ");
+    link.ariaLabel = [nameOf(room), presence && presenceWords(presence), count > 0 && text("unread", { count })].filter(Boolean).join(text("comma"));
     link.classList.toggle("has-unread", count > 0);
     element.querySelector(".face").hidden = !direct;
     element.querySelector(".sigil").hidden = direct;
