@@ -321,6 +321,11 @@ def test_nobody_says_who_they_are_or_where_their_message_belongs(as_bob, alice, 
     assert timezone.now() - message.created_at < timedelta(minutes=5)
 
 
+def test_nothing_is_said_in_an_archived_room(as_bob, alice, kitchen):
+    rooms.archive(alice, kitchen.pk, True)
+    assert refusal(as_bob.say(kitchen, "Hello")) == (403, "forbidden")
+
+
 def test_who_is_muted_is_told_for_how_long(as_bob, bob, kitchen):
     until = timezone.now() + timedelta(minutes=1)
     Membership.objects.filter(room=kitchen, user=bob).update(muted_until=until)

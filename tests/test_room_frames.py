@@ -86,6 +86,14 @@ async def test_everybody_sees_its_new_name(
         await shows(bob, kitchen.pk, name="Galley")
 
 
+async def test_a_name_that_is_changed_past_the_chat_is_seen_too(
+    impatient, application, tokens, lobby
+):
+    async with browser(application, tokens["charlie"]) as charlie:
+        await meanwhile(Room.objects.filter(pk=lobby.pk).update, name="Hall")
+        await shows(charlie, lobby.pk, name="Hall")
+
+
 async def test_in_an_archived_room_nothing_is_said_or_changed(
     impatient, application, elsewhere, tokens, alice, kitchen
 ):
