@@ -57,7 +57,7 @@ class Server:
 
     def __init__(self, log: Path, env: dict[str, str], command: Sequence[str] = ROOST) -> None:
         self.log = log
-        self._env = env
+        self.env = env
         self._command = command
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
         self.port: int = self._listener.getsockname()[1]
@@ -83,7 +83,7 @@ class Server:
             self.process = subprocess.Popen(
                 [sys.executable, *self._command, "--fd", str(fd)],
                 cwd=ROOT,
-                env=self._env,
+                env=self.env,
                 pass_fds=[fd],
                 stdout=log,
                 stderr=log,
@@ -102,7 +102,7 @@ class Server:
 
     def manage(self, *command: str) -> None:
         """Run a management command beside it."""
-        manage(self._env, *command)
+        manage(self.env, *command)
 
     def kill(self) -> None:
         """As a power cut would."""
