@@ -222,6 +222,16 @@ test("the pace is the server's, whatever our clock says", async () => {
   assert.equal(client.mayWriteAt("kitchen"), 0);
 });
 
+test("whoever edits too fast waits instead of failing", async () => {
+  const saved = client.edit("kitchen", 5, "better");
+  await settled();
+  await server.answer("edit", { type: "error", code: "rate_limited", retry_after_ms: 700 });
+  await clock.advance(700);
+  assert.equal(server.got("edit").length, 2);
+  await server.answer("edit", { type: "ok" });
+  assert.equal((await saved).type, "ok");
+});
+
 test("marking as unread is asked of the server, and holds when it says so", async () => {
   client.markUnread("kitchen", 5);
   await settled();

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { isLastOwner, rights, rightsOver } from "../../chat/static/chat/rights.js";
-import { room } from "./fakes.mjs";
+import { isLastOwner, rights, rightsOver, rightsWith } from "../../chat/static/chat/rights.js";
+import { message, room } from "./fakes.mjs";
 
 const roles = new Map([["alice", "owner"], ["bob", "moderator"]]);
 const as = (role, more = {}) => ({ ...room(), role, roles, ...more });
@@ -50,4 +50,16 @@ test("an owner is the last one while nobody else is", () => {
   assert.equal(isLastOwner(as("owner")), true);
   assert.equal(isLastOwner(as("owner", { roles: new Map([["alice", "owner"], ["bob", "owner"]]) })), false);
   assert.equal(isLastOwner(as("moderator")), false);
+});
+
+test("one's own message may be edited and deleted, that of another reported", () => {
+  const offered = (shown, of) => Object.entries(rightsWith(shown, of, "alice")).filter(([, may]) => may).map(([right]) => right);
+  const own = message(1, { sender: "alice" });
+  assert.deepEqual(offered(as("member"), own), ["edit", "copy", "link", "unread", "delete"]);
+  assert.deepEqual(offered(as("member"), message(1)), ["copy", "link", "unread", "report"]);
+  assert.deepEqual(offered(as("moderator"), message(1)), ["copy", "link", "unread", "report", "delete"]);
+  assert.deepEqual(offered(as("member", { archived: true }), own), ["copy", "link", "unread"]);
+  assert.deepEqual(offered(as("member", { blocked: true }), own), ["copy", "link", "unread", "delete"]);
+  assert.deepEqual(offered(as("owner"), message(1, { sender: null })), ["copy", "link", "unread"]);
+  assert.deepEqual(offered(as("member"), message(1, { sender: "alice", deleted: true })), ["link", "unread"]);
 });

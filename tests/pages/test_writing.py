@@ -75,6 +75,29 @@ def test_what_the_server_refuses_stays_and_can_be_copied_tried_again_or_given_up
         alice.sees("let me speak")
 
 
+def test_words_for_a_room_that_is_gone_can_still_be_copied(bob, server):
+    bob.enter("Kitchen")
+    bob.writing.fill("where do I put this")
+    seat(server, "dismiss")
+    left = bob.page.locator(".leftovers li")
+    expect(left.locator(".words")).to_have_text("where do I put this")
+    left.get_by_role("button", name="Delete").click()
+    expect(left).to_be_hidden()
+    seat(server, "place")
+    bob.link("Kitchen").wait_for()
+
+
+def seat(server: Server, verb: str) -> None:
+    """Bob in the kitchen, or not."""
+    server.manage(
+        "shell",
+        "-c",
+        "from django.contrib.auth import get_user_model; from chat import rooms;"
+        "from chat.models import Room; bob = get_user_model().objects.get(username='bob');"
+        f"rooms.{verb}(bob, Room.objects.get(name='Kitchen').pk)",
+    )
+
+
 def mute(server: Server, name: str, until: str) -> None:
     server.manage(
         "shell",

@@ -101,8 +101,15 @@ export class Client {
     this.#outbox.remove(id);
   }
 
-  edit(room, seq, body) {
-    return this.#connection.request({ type: "edit", room, seq, body });
+  /** Resolves when the server has it. Whoever is too fast for it waits. */
+  async edit(room, seq, body) {
+    try {
+      return await this.#connection.request({ type: "edit", room, seq, body });
+    } catch (error) {
+      if (error.code !== "rate_limited") throw error;
+      await this.#sleep(error.retryAfter ?? PAUSE);
+      return this.edit(room, seq, body);
+    }
   }
 
   /** Out of sight at once; the server hears of it later, until when it can be undone. */

@@ -99,6 +99,7 @@ export function composer(client, drafts, { send, edit, typed, newestOwn, enterSe
     if (begun) begun.words = field.value;
     else if (room !== null) drafts.set(room, field.value);
     field.parentElement.dataset.words = field.value;
+    form.classList.toggle("has-words", field.value.trim() !== "");
     count();
   }
 

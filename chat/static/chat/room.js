@@ -4,6 +4,7 @@ import { copy } from "./clipboard.js";
 import { writers } from "./closure.js";
 import { composer } from "./composer.js";
 import { isBanned } from "./connection.js";
+import { leftovers } from "./leftovers.js";
 import { messageLog } from "./log.js";
 import { messageMenu } from "./message_menu.js";
 import { isFinal, outage } from "./outage.js";
@@ -53,6 +54,7 @@ export function roomView(client, drafts, { notify, address, visit, redraw, repor
     enterSends,
     notify,
   });
+  const drawLeftovers = leftovers(client, drafts, { notify });
   messageMenu(client, list, {
     room,
     notify,
@@ -131,6 +133,7 @@ export function roomView(client, drafts, { notify, address, visit, redraw, repor
     const words = wanted === null ? "room.choose" : "room.missing";
     const ended = isFinal(client.status) ? outageWords(outage(client.status, 0, Date.now())) : undefined;
     write(nothing.querySelector("p"), ended ?? text(words));
+    drawLeftovers(wanted);
   }
 
   function about(shown, presence) {
