@@ -16,6 +16,17 @@ test("messages of one sender within five minutes are grouped", () => {
   assert.deepEqual(outline(timeline({ messages })), ["day", "+bob", " bob", "+bob", "+charlie"]);
 });
 
+test("an announcement stands by itself, whoever makes it", () => {
+  const messages = [message(1, { at: at("10:00") }), message(2, { at: at("10:01"), announcement: true }), message(3, { at: at("10:02") })];
+  assert.deepEqual(outline(timeline({ messages })), ["day", "+bob", "+bob", "+bob"]);
+});
+
+test("a row tells whether it is of somebody whom one does not want to hear", () => {
+  const messages = [message(1), message(2, { sender: "charlie" })];
+  const all = rows({ room: receipts({}), messages, waiting: [], newAfter: null, me: "alice", isFolded: ({ sender }) => sender === "charlie" });
+  assert.deepEqual(all.slice(1).map(({ folded }) => folded), [false, true]);
+});
+
 test("each day has its line", () => {
   const messages = [message(1, { at: at("23:59") }), message(2, { at: at("00:01", "2026-11-21") })];
   assert.deepEqual(outline(timeline({ messages })), ["day", "+bob", "day", "+bob"]);

@@ -84,6 +84,13 @@ def chat_and_pages(who: Person) -> Iterator[str]:
         people.click()
     expect(page.locator(".member").first).to_be_visible()
     yield "members"
+    page.locator(".member").last.click()
+    expect(page.locator(".person-dialog")).to_be_visible()
+    yield "person"
+    page.locator(".person-dialog [data-act=report]").click()
+    expect(page.locator(".report-dialog")).to_be_visible()
+    yield "report"
+    page.keyboard.press("Escape")
     page.locator(".details .close").click()
     who.messages.last.focus()
     yield from dialogs(page, ".message:focus-within")

@@ -38,7 +38,7 @@ def open_menu(person: Person, what: str) -> None:
 
 def card(person: Person, of: str) -> Locator:
     """Opened by the name over what they said last."""
-    person.page.locator(".message .sender:visible").get_by_text(of, exact=True).last.click()
+    person.page.locator(".message.opens .sender").get_by_text(of, exact=True).last.click()
     return dialog(person, of)
 
 
@@ -167,7 +167,8 @@ def test_a_blocked_person_is_folded_away_and_heard_again_after(alice, bob):
     expect(dialog(alice, "bob").get_by_role("button", name="Unblock")).to_be_visible()
     alice.page.keyboard.press("Escape")
     folded = alice.page.locator(".message.is-folded").last
-    expect(folded).to_have_text("Message of a blocked person · Show")
+    expect(folded.locator(".body")).to_have_text("Message of a blocked person · Show")
+    expect(folded).to_have_attribute("aria-label", "Message of a blocked person")
     bob.writing.press_sequentially("Cheap")
     bob.say("Really!")
     expect(alice.page.locator(".composer .typing")).to_be_empty()

@@ -55,12 +55,13 @@ export function fillMessage(element, row, { me, address, linked, mayEdit }) {
 }
 
 /** The row in one sentence, for those who hear it. */
-function spoken({ message: { sender, at, body, deleted, edited_at }, mark, readBy = [] }) {
+function spoken({ message: { sender, at, body, deleted, edited_at, announcement }, folded, mark, readBy = [] }) {
+  if (folded) return text("message.folded");
   const words = deleted ? text("message.deleted") : body;
   const said = text(sender === null ? "message.told" : "message.said", { name: sender, time: clockTime(at), words });
   const edited = edited_at && !deleted && text("message.edited");
   const fate = readBy.length > 0 ? text("mark.read_by", { names: listNames(readBy) }) : mark && text(`mark.${mark}`);
-  return [said, edited, fate].filter(Boolean).join(text("comma"));
+  return [announcement && text("message.announced"), said, edited, fate].filter(Boolean).join(text("comma"));
 }
 
 /** A name and a face lead to the person; the system is nobody. */

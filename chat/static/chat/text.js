@@ -65,6 +65,7 @@ export const english = {
   "message.said": "{name}, {time}: {words}",
   "message.told": "{time}: {words}",
   "message.edited": "(edited)",
+  "message.announced": "Announcement",
   "message.folded": "Message of a blocked person",
   "message.unfold": "Show",
   "message.deleted": "This message was deleted.",

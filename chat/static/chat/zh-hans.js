@@ -69,6 +69,7 @@ export const chinese = {
   "message.said": "{name} 在 {time} 说：{words}",
   "message.told": "系统消息，{time}：{words}",
   "message.edited": "（已编辑）",
+  "message.announced": "公告",
   "message.folded": "已屏蔽用户的消息",
   "message.unfold": "显示",
   "message.deleted": "此消息已删除。",
