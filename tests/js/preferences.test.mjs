@@ -9,14 +9,14 @@ const open = (saved) => {
   preferences = new Preferences({
     saved,
     memory: { get: (key) => kept.get(key) ?? "", set: (key, words) => kept.set(key, words) },
-    request: (frame) => {
-      asked.push(frame);
-      return answer(frame);
+    tell: (changes) => {
+      asked.push(changes);
+      return answer(changes);
     },
     onchange: (all, before) => changes.push([before, all]),
   });
 };
-const takes = async ({ type, ...chosen }) => ({ type: "preferences", preferences: { ...DEFAULTS, ...chosen } });
+const takes = async (chosen) => ({ type: "preferences", preferences: { ...DEFAULTS, ...chosen } });
 const refuses = (code) => async () => Promise.reject({ code });
 
 beforeEach(() => {
@@ -36,7 +36,7 @@ test("a choice is in force at once, and is told to the server", async () => {
   assert.equal(preferences.get("theme"), "dark");
   assert.ok(preferences.isPending);
   assert.equal(await saving, true);
-  assert.deepEqual(asked, [{ type: "prefer", theme: "dark" }]);
+  assert.deepEqual(asked, [{ theme: "dark" }]);
   assert.ok(!preferences.isPending);
 });
 
@@ -47,7 +47,7 @@ test("without a connection a choice stays in force, also over a reload, and is s
   assert.equal(preferences.get("enter_sends"), false);
   answer = takes;
   assert.equal(await preferences.save(), true);
-  assert.deepEqual(asked.at(-1), { type: "prefer", enter_sends: false });
+  assert.deepEqual(asked.at(-1), { enter_sends: false });
   open({});
   assert.equal(preferences.get("enter_sends"), true);
 });

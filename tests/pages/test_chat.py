@@ -225,7 +225,7 @@ def test_the_keyboard_leads_everywhere(alice, bob):
     alice.page.keyboard.press("Escape")
     expect(divider).to_be_hidden()
     alice.page.keyboard.press("Control+/")
-    expect(alice.page.get_by_role("dialog", name="Settings")).to_be_visible()
+    expect(alice.page.get_by_role("dialog", name="Keys")).to_be_visible()
 
 
 def test_whoever_asks_for_the_newest_gets_there_while_the_page_still_scrolls(alice):
@@ -286,6 +286,26 @@ def test_a_phone_shows_one_thing_at_a_time(alice_on_a_phone):
     page.get_by_role("link", name="Back to the rooms").click()
     expect(rail).to_be_visible()
     expect(room).to_be_hidden()
+
+
+def test_the_way_back_leads_to_the_rooms_and_then_away(alice_on_a_phone):
+    page = alice_on_a_phone.page
+    rail = page.locator(".rail")
+    alice_on_a_phone.enter("Kitchen")
+    kitchen = page.url
+    page.go_back()
+    expect(rail).to_be_visible()
+    page.goto("about:blank")
+    page.goto(kitchen)  # as whoever follows a link
+    expect(rail).to_be_hidden()
+    page.get_by_role("link", name="Back to the rooms").click()
+    expect(rail).to_be_visible()
+    page.go_forward()
+    expect(rail).to_be_hidden()
+    page.go_back()
+    expect(rail).to_be_visible()
+    page.go_back()
+    assert page.url == "about:blank"
 
 
 def too_small_to_touch(page: Page) -> list[str]:
@@ -386,13 +406,13 @@ def hard_to_read(page: Page) -> list[str]:
 def test_a_chosen_theme_stays(alice):
     background = "getComputedStyle(document.documentElement).backgroundColor"
     by_day = alice.page.evaluate(background)
-    alice.page.get_by_role("button", name="Settings and keys").click()
+    alice.page.get_by_role("button", name="Settings").click()
     alice.page.get_by_role("radio", name="Dark").check()
     by_night = alice.page.evaluate(background)
     assert by_night != by_day
     alice.page.reload()
     assert alice.page.evaluate(background) == by_night
-    alice.page.get_by_role("button", name="Settings and keys").click()
+    alice.page.get_by_role("button", name="Settings").click()
     expect(alice.page.get_by_role("radio", name="Dark")).to_be_checked()
     alice.page.get_by_role("radio", name="As the system").check()
     assert alice.page.evaluate(background) == by_day

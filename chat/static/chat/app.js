@@ -1,28 +1,29 @@
 // The page's entry: makes the client with the browser's own edges, follows the address, and draws what changed once per frame.
 
+import { wear } from "./appearance.js";
 import { banner } from "./banner.js";
 import { Client } from "./client.js";
 import { closure } from "./closure.js";
 import { connectionDetails } from "./connection_details.js";
 import { details } from "./details.js";
 import { keys } from "./keys.js";
+import { notifications } from "./notifications.js";
+import { Preferences } from "./preferences.js";
 import { rail } from "./rail.js";
 import { unreadInAll } from "./reducer.js";
 import { roomView } from "./room.js";
 import { nameOf, neighbour } from "./rooms.js";
-import { settings } from "./settings.js";
+import { address, atHome, backToRooms, comeFromRooms, place, visit } from "./route.js";
+import { stayAbove } from "./soft_keyboard.js";
 import { openDrafts, openMemory, openStorage } from "./storage.js";
 import { switcher } from "./switcher.js";
 import { reason, text } from "./text.js";
 
 const NOTICE_FOR = 8_000;
-const ROOM_PATH = /r\/([^/]+)\/(?:m\/(\d+)\/)?$/;
+const ONE_PANE = "(width < 720px)";
 
 const config = JSON.parse(document.getElementById("config").textContent);
 const page = document.querySelector(".chat");
-const home = location.pathname.replace(ROOM_PATH, "");
-
-const address = (room, seq) => `${home}r/${encodeURIComponent(room)}/${seq ? `m/${seq}/` : ""}`;
 
 function connect(protocol) {
   const url = new URL(config.ws_path, location.href);
@@ -44,10 +45,24 @@ const client = new Client({
   onchange: drawSoon,
   onleft: (room) => notify(text("room.left", { name: nameOf(room) })),
   onfailed: (item) => notify(text("failed", { why: reason(item) })),
-  onstranger: () => location.replace(home),
+  onstranger: () => location.replace(address(null)),
   onrefused: (error) => notify(text("deletion.refused", { why: reason(error) })),
+  onpreferences: hearPreferences,
+  onnews: (id, messages) => notices.arrived(id, messages),
 });
 
+const preferences = new Preferences({
+  saved: config.preferences,
+  memory: openMemory(`roost ${config.username}`),
+  tell: (changes) => client.prefer(changes),
+  onchange: ({ theme }) => {
+    wear(theme);
+    settings?.render();
+    drawSoon();
+  },
+});
+const language = preferences.saved("language"); // that the page was made in
+if (preferences.isPending) wear(preferences.get("theme"));
 const drafts = openDrafts(config.username);
 const choices = openMemory("roost");
 const room = roomView(client, drafts, {
@@ -56,21 +71,24 @@ const room = roomView(client, drafts, {
   visit: go,
   redraw: drawSoon,
   report: (_, message) => ask("report", message),
-  enterSends: () => config.preferences?.enter_sends ?? true,
+  enterSends: () => preferences.get("enter_sends"),
 });
 const drawRail = rail(client, { choose: go, address, isBegun: (id) => drafts.get(id) !== "" || client.state.outbox.some((item) => item.room === id) });
 const drawDetails = details(client, choices);
 const drawClosure = closure(client, { notify });
+const notices = notifications(client, choices, { choose: go });
 const explain = connectionDetails(client);
 const drawBanner = banner(client, { explain });
+const help = () => document.querySelector(".keys-dialog").showModal();
 
 keys({
   step: (by) => walk(by),
   find: switcher(client, { choose: go }),
-  help: settings(client, config.preferences),
+  help,
   readAll: () => room.readAll(),
 });
 
+let settings; // as soon as somebody has asked for them
 let current = null;
 let dialogs = null;
 let drawing = false;
@@ -87,7 +105,7 @@ function drawSoon() {
 
 function draw() {
   drawing = false;
-  if (current === null && client.synced && matchMedia("(width >= 720px)").matches) openFirst();
+  if (current === null && client.synced && !matchMedia(ONE_PANE).matches) openFirst();
   drawBanner();
   drawRail(current);
   room.render();
@@ -95,6 +113,7 @@ function draw() {
   drawDetails(current);
   dialogs?.render(current);
   drawTitle();
+  notices.render();
 }
 
 function drawTitle() {
@@ -104,6 +123,15 @@ function drawTitle() {
   if (count === badge) return;
   badge = count;
   navigator.setAppBadge?.(count).catch(() => {});
+}
+
+async function openSettings() {
+  try {
+    settings ??= (await import("./settings.js")).settings(preferences, notices, { explain, help, saved: speakAnew });
+  } catch {
+    return notify(text("error.disconnected"));
+  }
+  settings.open();
 }
 
 /** Opens one of the dialogs that come when they are first asked for. */
@@ -140,19 +168,31 @@ function openFirst() {
 
 function enter(id, seq) {
   current = id;
-  page.dataset.pane = id === null || location.pathname === home ? "rooms" : "room";
+  page.dataset.pane = id === null || atHome() ? "rooms" : "room";
   room.enter(id, seq);
   drawSoon();
 }
 
 function go(id, seq) {
-  history.pushState(null, "", id === null ? home : address(id, seq));
+  visit(id, seq);
   follow();
 }
 
 function follow() {
-  const [, id, seq] = ROOM_PATH.exec(location.pathname) ?? [];
-  enter(id === undefined ? null : decodeURIComponent(id), seq === undefined ? null : Number(seq));
+  const { room, seq } = place();
+  enter(room, seq);
+}
+
+async function hearPreferences(frame) {
+  preferences.hear(frame);
+  if (preferences.isPending && (await preferences.save())) speakAnew();
+  // Chosen on another device: nobody is to lose the page under their hands.
+  else if (document.hidden) speakAnew();
+}
+
+/** The page's words are made by the server. Drafts and the address stay. */
+function speakAnew() {
+  if (config.preferences && preferences.saved("language") !== language) location.reload();
 }
 
 /** Said aloud at once; what has merely been done, as a "status", when there is a pause. */
@@ -165,12 +205,14 @@ function notify(words, role = "alert") {
   noticeEnds = setTimeout(() => (notice.hidden = true), NOTICE_FOR);
 }
 
+document.querySelector(".rail-foot .settings").addEventListener("click", openSettings);
 document.querySelector(".back").addEventListener("click", (event) => {
   event.preventDefault();
-  go(null);
+  if (!backToRooms()) follow();
 });
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden) return;
+  notices.looked();
+  if (document.hidden) return speakAnew();
   client.wake();
   drawSoon();
 });
@@ -186,5 +228,7 @@ addEventListener("offline", () => client.wake()); // the sooner it is known, the
 addEventListener("pageshow", ({ persisted }) => persisted && client.wake());
 addEventListener("popstate", follow);
 
+if (matchMedia(ONE_PANE).matches) comeFromRooms();
+stayAbove(page);
 follow();
 client.start();

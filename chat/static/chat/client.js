@@ -21,6 +21,7 @@ const ALONE_AFTER = 5_000;
 /**
  * `storage` keeps the outbox and `memory` what is to be deleted, over reloads. `onchange()` after the state or the status changed;
  * `onleft(room)` when one no longer belongs; `onfailed(item)` when the server refuses a post, `onrefused(error)` when it refuses a deletion;
+ * `onpreferences(frame)` when the server tells them; `onnews(room, messages)` when some have arrived;
  * `onstranger()` when the browser is somebody else's by now: whoever logged in meanwhile must neither see nor send anything of ours.
  */
 export class Client {
@@ -34,8 +35,8 @@ export class Client {
   #loading = new Set();
   #alone = null;
 
-  constructor({ me, storage, memory, connect, clock, random = Math.random, online = () => true, newId = clientId, onchange, onleft, onfailed, onrefused, onstranger = () => {} }) {
-    this.#edges = { clock, onchange, onleft, onstranger };
+  constructor({ me, storage, memory, connect, clock, random = Math.random, online = () => true, newId = clientId, onchange, onleft, onfailed, onrefused, onstranger = () => {}, onpreferences = () => {}, onnews = () => {} }) {
+    this.#edges = { clock, onchange, onleft, onstranger, onpreferences, onnews };
     this.state = empty(me);
     this.log = new ConnectionLog();
     this.synced = false;
@@ -142,6 +143,16 @@ export class Client {
     return at > this.#edges.clock.now() ? at : 0;
   }
 
+  /** Changes one's preferences, on every device; resolves with all of them. */
+  prefer(changes) {
+    return this.#connection.request({ type: "prefer", ...changes });
+  }
+
+  /** What one wants to be told of a room while looking elsewhere: "all" or "none". */
+  notify(room, level) {
+    return this.#connection.request({ type: "notify", room, level });
+  }
+
   /** Finds out how long an answer takes, and notes it in the log. */
   async ping() {
     const { clock, onchange } = this.#edges;
@@ -189,10 +200,6 @@ export class Client {
 
   appoint(room, user, role) {
     return this.#connection.request({ type: "appoint", room, user, role });
-  }
-
-  prefer(changes) {
-    return this.#connection.request({ type: "prefer", ...changes });
   }
 
   block(user, blocked) {
@@ -261,11 +268,16 @@ export class Client {
       case "welcome":
         if ((frame.user?.username ?? this.state.me) !== this.state.me) return this.#meetStranger();
         this.log.worker = frame.worker;
+        this.#edges.onpreferences(frame);
         this.#cursors.welcome(frame);
         this.#ahead = frame.time ? Date.parse(frame.time) - this.#edges.clock.now() : 0;
         this.#apply(frame);
         this.#outbox.resume();
         this.#deletions.resume();
+        break;
+      case "preferences":
+        // Whoever asked gets it as an answer.
+        if (!request) this.#edges.onpreferences(frame);
         break;
       case "room":
         this.#room(frame);
@@ -305,6 +317,7 @@ export class Client {
       if (sender === this.state.me) this.#outbox.remove(id);
       this.#typing.end(frame.room, sender);
     }
+    this.#edges.onnews(frame.room, messages);
   }
 
   async #resumeAll() {

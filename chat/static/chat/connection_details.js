@@ -1,5 +1,6 @@
 // The drawer that tells how the connection does, for a person who asks for help and for whoever helps them.
 
+import { copy } from "./clipboard.js";
 import { clone, show, write } from "./rows.js";
 import { exactTime, text } from "./text.js";
 
@@ -9,17 +10,17 @@ const PING_EVERY = 3_000;
 export function connectionDetails(client) {
   const dialog = document.querySelector(".connection-dialog");
   const list = dialog.querySelector(".facts");
-  const copy = dialog.querySelector(".copy");
-  const invitation = copy.textContent;
+  const button = dialog.querySelector(".copy");
+  const invitation = button.textContent;
   let timer;
 
-  copy.addEventListener("click", copyAll);
+  button.addEventListener("click", copyAll);
   dialog.addEventListener("close", () => clearInterval(timer));
   return open;
 
   function open() {
     if (dialog.open) return;
-    write(copy, invitation);
+    write(button, invitation);
     render();
     dialog.showModal();
     measure();
@@ -57,14 +58,9 @@ export function connectionDetails(client) {
 
   async function copyAll() {
     const lines = [...list.children].map((row) => [...row.children].map(({ textContent }) => textContent).join(": "));
-    try {
-      await navigator.clipboard.writeText(lines.join("\n"));
-      write(copy, text("copied"));
-    } catch {
-      // Pages over plain HTTP have no clipboard.
-      getSelection().selectAllChildren(list);
-      write(copy, text("copy.by_hand"));
-    }
+    const isCopied = await copy(lines.join("\n"));
+    write(button, text(isCopied ? "copied" : "copied.not"));
+    if (!isCopied) getSelection().selectAllChildren(list);
   }
 }
 

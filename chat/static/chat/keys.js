@@ -2,7 +2,7 @@
 
 import { composes } from "./keystroke.js";
 
-/** `step(-1 | 1)` goes to the room above or below, `find()` asks which, `help()` shows the keys, `readAll()` marks the room as read. */
+/** `step(-1 | 1)` goes to the room above or below, `find()` asks which, `help()` shows all of these, `readAll()` marks the room as read. */
 export function keys({ step, find, help, readAll }) {
   // In a field of a form it would send the form: Safari takes the Enter that ends a composition for one that does.
   addEventListener("keydown", (event) => event.key === "Enter" && composes(event) && event.target.matches("input") && event.preventDefault());

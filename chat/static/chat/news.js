@@ -1,7 +1,7 @@
 // What of what has just arrived somebody is to be told who is not looking: pure.
 
 import { blockedPeople } from "./people.js";
-import { unread } from "./reducer.js";
+import { isMuted, unread } from "./reducer.js";
 
 /** {room, count, message} for the newest of `messages` that is news to this person, with the room's unread count; null if none is. */
 export function news(state, id, messages) {
@@ -13,6 +13,3 @@ export function news(state, id, messages) {
   const message = messages.findLast(isNews);
   return message ? { room, count: unread(room), message } : null;
 }
-
-/** Whether this person wants to hear nothing of this room. */
-export const isMuted = ({ notify }) => notify === "none";

@@ -5,18 +5,18 @@ const PENDING = "preferences";
 export const DEFAULTS = { theme: "", language: "", enter_sends: true, hide_receipts: false, hide_typing: false, hide_presence: false };
 
 /**
- * `saved` is what the server has; `memory` outlives the page (get and set of a string); `request(frame)` resolves with the server's
- * answer or rejects with {code, retryAfter}; `onchange(all, before)` after a preference became another one.
+ * `saved` is what the server has; `memory` outlives the page (get and set of a string); `tell(changes)` resolves with the server's
+ * answer or rejects with {code}; `onchange(all, before)` after a preference became another one.
  */
 export class Preferences {
   #saved;
   #pending;
   #edges;
 
-  constructor({ saved = {}, memory, request, onchange = () => {} }) {
+  constructor({ saved = {}, memory, tell, onchange = () => {} }) {
     this.#saved = { ...DEFAULTS, ...saved };
     this.#pending = parsed(memory.get(PENDING));
-    this.#edges = { memory, request, onchange };
+    this.#edges = { memory, tell, onchange };
   }
 
   /** All of them, as they are to be in force now. */
@@ -26,6 +26,11 @@ export class Preferences {
 
   get(name) {
     return this.all[name];
+  }
+
+  /** As the server has it. */
+  saved(name) {
+    return this.#saved[name];
   }
 
   /** Whether something is chosen that the server does not have yet. */
@@ -44,7 +49,7 @@ export class Preferences {
     const changes = this.#pending;
     if (!this.isPending) return true;
     try {
-      this.hear(await this.#edges.request({ type: "prefer", ...changes }), changes);
+      this.hear(await this.#edges.tell(changes), changes);
       return true;
     } catch (error) {
       if (["disconnected", "unavailable", "rate_limited"].includes(error.code)) return false;

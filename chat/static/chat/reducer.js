@@ -53,7 +53,11 @@ export const readUpTo = ({ read_seq, unread_from = Infinity, first_seq }) => Mat
 
 export const unread = (room) => Math.max(0, room.seq - readUpTo(room));
 
-export const unreadInAll = (state) => [...state.rooms.values()].reduce((sum, room) => sum + unread(room), 0);
+/** Whether this person wants to be told nothing of this room. */
+export const isMuted = ({ notify }) => notify === "none";
+
+/** In all rooms but the muted ones. */
+export const unreadInAll = (state) => [...state.rooms.values()].reduce((sum, room) => sum + (isMuted(room) ? 0 : unread(room)), 0);
 
 /** Whether there is more than the window on either side. */
 export function edges({ window, first_seq, seq }) {

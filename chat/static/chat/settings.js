@@ -1,25 +1,60 @@
-// The dialog with what somebody prefers, and with the keys.
+// The dialog with what one prefers, on every device and on this one.
 
-const SYSTEM = "system";
+import { DEFAULTS } from "./preferences.js";
+import { write } from "./rows.js";
+import { reason, text } from "./text.js";
 
-/** `client` tells the server. Gives back `open()`. */
-export function settings(client, preferences) {
+/** `explain()` shows the connection's details, `help()` the keys, `saved()` hears when the server has what was chosen. Gives back `open()` and `render()`. */
+export function settings(preferences, notifications, { explain, help, saved }) {
   const dialog = document.querySelector(".settings-dialog");
-  const { theme } = dialog.querySelector("form").elements;
+  const { elements } = dialog.querySelector("form");
+  const outcome = dialog.querySelector(".outcome");
 
-  theme.value = preferences.theme || SYSTEM;
-  for (const choice of theme) choice.addEventListener("change", () => wear(choice.value));
-  document.querySelector(".rail-foot .settings").addEventListener("click", open);
-  return open;
+  dialog.querySelector(".explain").addEventListener("click", () => leaveFor(explain));
+  dialog.querySelector(".keyboard").addEventListener("click", () => leaveFor(help));
+  dialog.addEventListener("change", ({ target }) => (target.name in DEFAULTS ? choose(target) : chooseHere(target)));
+  return { open, render };
 
   function open() {
+    write(outcome, preferences.isPending ? text("preferences.later") : "");
+    render();
     if (!dialog.open) dialog.showModal();
   }
 
-  // The server does the same on the next page.
-  function wear(name) {
-    client.prefer({ theme: name === SYSTEM ? "" : name }).catch(() => {});
-    if (name === SYSTEM) delete document.documentElement.dataset.theme;
-    else document.documentElement.dataset.theme = name;
+  function leaveFor(show) {
+    dialog.close();
+    show();
   }
+
+  function render() {
+    for (const [name, value] of Object.entries(preferences.all)) put(elements[name], value);
+    const state = notifications.state();
+    put(elements.notifications, state === "on");
+    put(elements.words, notifications.showsWords());
+    elements.notifications.disabled = !["on", "off"].includes(state);
+    elements.words.disabled = state !== "on";
+    write(dialog.querySelector("#notifications-state"), text(`notifications.${state}`));
+  }
+
+  async function choose({ name, type, checked, value }) {
+    try {
+      const isSaved = await preferences.choose({ [name]: type === "checkbox" ? checked : value });
+      write(outcome, text(isSaved ? "preferences.saved" : "preferences.later"));
+      if (isSaved) saved();
+    } catch (error) {
+      write(outcome, reason(error));
+      render();
+    }
+  }
+
+  async function chooseHere({ name, checked }) {
+    if (name === "notifications") await notifications.turn(checked);
+    if (name === "words") notifications.showWords(checked);
+    render();
+  }
+}
+
+function put(field, value) {
+  if (field instanceof RadioNodeList) for (const choice of field) choice.checked = choice.value === value;
+  else field.checked = value;
 }
