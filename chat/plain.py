@@ -140,7 +140,7 @@ def _show(
         "words": words,
         "closed": _closed(seat),
     }
-    _mark_as_read(seat, history)
+    _mark_as_read(user, seat, history)
     return render(request, "chat/plain/room.html", page, status=status)
 
 
@@ -153,15 +153,19 @@ def _place(request: HttpRequest, seat: Seat) -> dict[str, int]:
     return {"after": max(0, _read(seat) - CONTEXT)} if _unread(seat) > PAGE - CONTEXT else {}
 
 
-def _mark_as_read(seat: Seat, history: History) -> None:
+def _mark_as_read(user: AbstractBaseUser, seat: Seat, history: History) -> None:
     """As far as this page shows, unless it skips something."""
     shown = [message.seq for message in history.messages]
-    if shown and shown[0] <= _read(seat) + 1 <= shown[-1]:
-        messaging.read({seat.key: shown[-1]})
+    if not shown or not shown[0] <= _read(seat) + 1 <= shown[-1]:
+        return
+    messaging.read({seat.key: shown[-1]})
+    if seat.unread_from is not None:
+        rooms.mark_unread(user, seat.room.pk, None)
 
 
 def _read(seat: Seat) -> int:
-    return max(seat.read_seq, seat.room.first_seq - 1)  # what is gone is not unread
+    read = seat.read_seq if seat.unread_from is None else min(seat.read_seq, seat.unread_from - 1)
+    return max(read, seat.room.first_seq - 1)  # what is gone is not unread
 
 
 def _unread(seat: Seat) -> int:
@@ -170,10 +174,9 @@ def _unread(seat: Seat) -> int:
 
 def _closed(seat: Seat) -> str:
     """Why this user cannot write here at all, if so."""
-    room = Room.objects.get(pk=seat.room.pk)
-    if room.archived:
+    if seat.room.archived:
         return gettext("This room is archived: it can be read, but nothing changes any more.")
-    if room.blocked:
+    if seat.room.blocked:
         return gettext("You cannot write to each other.")
     return "" if seat.may_write else gettext("Only moderators write here.")
 

@@ -97,6 +97,15 @@ def test_a_room_opens_where_the_unread_begin_and_nothing_is_skipped(as_alice, al
     assertContains(page, f"?before={plain.PAGE + 1}#")
 
 
+def test_what_was_marked_as_unread_is_read_once_more(as_alice, alice, bob, kitchen):
+    say(bob, kitchen, "one", "two", "three")
+    as_alice.get(address(kitchen))
+    rooms.mark_unread(alice, kitchen.pk, 2)
+    assertContains(as_alice.get(ROOMS), "2 unread")
+    assertContains(as_alice.get(address(kitchen)), ">New messages<")
+    assertNotContains(as_alice.get(ROOMS), "unread</span>")
+
+
 @pytest.mark.parametrize("place", ["-1", "x", "9" * 18, "9" * 5000, "\u0663", ""])
 def test_a_place_that_is_none_is_no_failure(as_alice, kitchen, place):
     for way in plain.PLACES:
