@@ -124,10 +124,8 @@ def empty_room(alice: Person) -> None:
 
 
 def archived_room(alice: Person) -> None:
-    alice.page.goto("/")
-    alice.link("Lobby").wait_for()
-    if alice.link("The old kitchen").count() == 0:
-        alice.page.locator(".archived summary, .archived button").first.click()
+    rooms(alice)
+    alice.page.locator(".rooms summary").click()
     alice.enter("The old kitchen")
 
 
@@ -203,16 +201,41 @@ def settings(alice: Person) -> None:
 def new_direct(alice: Person) -> None:
     rooms(alice)
     alice.page.locator(".rail .new-direct").click()
+    alice.page.locator(".direct-dialog input").press_sequentially("d")
+    alice.page.locator(".direct-dialog [role=option]").first.wait_for()
 
 
-def new_room(alice: Person) -> None:
+def new_group(alice: Person) -> None:
     rooms(alice)
-    alice.page.locator(".rail .new-room").click()
+    alice.page.locator(".rooms h2 .new-group").click()
+    alice.page.locator(".group-dialog [name=name]").fill("Choir")
+    alice.page.locator(".group-dialog [role=combobox]").press_sequentially("do")
+    alice.page.locator(".group-dialog [role=option]").first.click()
 
 
-def room_settings(alice: Person) -> None:
+def room_menu(alice: Person) -> None:
     kitchen(alice)
-    alice.page.locator(".room-head .room-settings").click()
+    alice.page.locator(".room-head .more").click()
+
+
+def invite(alice: Person) -> None:
+    room_menu(alice)
+    alice.page.locator(".room-menu [data-act=invite]").click()
+
+
+def rename(alice: Person) -> None:
+    room_menu(alice)
+    alice.page.locator(".room-menu [data-act=rename]").click()
+
+
+def leaving(alice: Person) -> None:
+    room_menu(alice)
+    alice.page.locator(".room-menu [data-act=leave]").click()
+
+
+def report(alice: Person) -> None:
+    person_card(alice)
+    alice.page.locator(".person-dialog [data-act=report]").click()
 
 
 # What the connection is like
@@ -316,8 +339,12 @@ INSIDE: list[Scene] = [
     switcher_finds_nothing,
     settings,
     new_direct,
-    new_room,
-    room_settings,
+    new_group,
+    room_menu,
+    invite,
+    rename,
+    leaving,
+    report,
     loading,
     unreachable,
     connection_details,

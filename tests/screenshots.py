@@ -27,7 +27,7 @@ DEVICES = {
 }
 LANGUAGES = {"en": "en-GB", "zh": "zh-CN"}
 THEMES = ("light", "dark")
-IMPATIENCE = 5_000  # milliseconds, for what is not there
+IMPATIENCE = 10_000  # milliseconds, for what is not there
 
 
 class Site(NamedTuple):
