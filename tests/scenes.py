@@ -14,7 +14,7 @@ from datetime import timedelta
 from django.contrib.auth import get_user_model
 from django.db.models import F
 from uuid import uuid4
-from chat import messaging, rooms
+from chat import messaging, people, rooms
 from chat.models import Message, Room
 
 User = get_user_model()
@@ -33,6 +33,8 @@ for name, (owner, members, lines) in talks.items():
     messaging.post([messaging.Draft(who, room.pk, uuid4(), words) for who, words in lines])
 Room.objects.filter(name="The old kitchen").update(archived=True)
 rooms.create(dora, "News", kind=Room.Kind.FEED, members=[alice, bob, charlie])
+messaging.proclaim(rooms.everyone().pk, "On Friday at six we move to a faster server. Nothing is lost.")
+people.block(alice, erin, True)
 direct = rooms.open_direct(charlie, alice)
 messaging.post([messaging.Draft(charlie, direct.pk, uuid4(), "Do I need a badge to get in?")])
 """
@@ -112,6 +114,16 @@ def direct(alice: Person) -> None:
     alice.messages.last.wait_for()
 
 
+def blocked(alice: Person) -> None:
+    rooms(alice)
+    alice.enter("Erin.Li")
+
+
+def feed(alice: Person) -> None:
+    rooms(alice)
+    alice.enter("News")
+
+
 def long_name(alice: Person) -> None:
     rooms(alice)
     alice.enter("Pot luck on Friday, and who brings what")
@@ -177,6 +189,7 @@ def members(alice: Person) -> None:
 def person_card(alice: Person) -> None:
     members(alice)
     alice.page.locator(".member", has_text="bob").click()
+    alice.page.locator(".person-dialog").wait_for()
 
 
 def switcher(alice: Person) -> None:
@@ -324,6 +337,8 @@ INSIDE: list[Scene] = [
     kitchen,
     lobby,
     direct,
+    blocked,
+    feed,
     long_name,
     empty_room,
     archived_room,
