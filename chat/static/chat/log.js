@@ -4,6 +4,7 @@ import { fillMessage, messageRow } from "./message_row.js";
 import { blockedPeople } from "./people.js";
 import { Place } from "./place.js";
 import { edges, pending, readUpTo, run, unread } from "./reducer.js";
+import { rights } from "./rights.js";
 import { nameOf } from "./rooms.js";
 import { clone, show, write } from "./rows.js";
 import { dayName, text } from "./text.js";
@@ -227,7 +228,8 @@ export function messageLog(client, { notify, address, redraw, mayEdit }) {
     show(list, all, create, (element, row) => {
       if (row.kind === "day") write(element, dayName(row.at));
       else if (row.kind === "new") write(element, text("new"));
-      else if (row.kind === "empty" || row.kind === "gone") write(element, text(`room.${row.kind}`));
+      else if (row.kind === "gone") write(element, text("room.gone"));
+      else if (row.kind === "empty") write(element, text(rights(shown()).write ? "room.empty" : "room.silent"));
       else fillMessage(element, row, { ...options, linked: linked !== null && row.message.seq === linked });
     });
   }

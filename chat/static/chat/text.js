@@ -58,6 +58,7 @@ export const english = {
   "room.none": "No room",
   "room.choose": "Choose a room to read and write.",
   "room.empty": "Nothing here yet. Say the first word.",
+  "room.silent": "Nothing has been said here yet.",
   "room.gone": "What was said before this is no longer kept.",
   "room.log": "Messages in {name}",
   "caught_up": { one: "{count} unread message.", other: "{count} unread messages." },

@@ -62,6 +62,7 @@ export const chinese = {
   "room.none": "没有聊天室",
   "room.choose": "选择一个聊天室，开始阅读和发言。",
   "room.empty": "这里还没有消息，来说第一句吧。",
+  "room.silent": "这里还没有消息。",
   "room.gone": "更早的消息已不再保留。",
   "room.log": "“{name}”中的消息",
   "caught_up": "{count} 条未读消息。",
