@@ -199,6 +199,39 @@ def test_enter_that_ends_a_composition_sends_no_form(alice, keyboard):
     expect(alice.page.locator(".room-head h1")).to_have_text("Kitchen")
 
 
+def test_whoever_chose_so_sends_with_ctrl_and_begins_a_line_with_enter(bob, server):
+    bob.enter("Kitchen")
+    prefer(server, "bob", enter_sends=False)
+    bob.page.reload()
+    bob.writing.fill("two")
+    expect(bob.writing).to_have_attribute("placeholder", re.compile("Enter sends"))
+    expect(bob.writing).to_have_attribute("enterkeyhint", "enter")
+    bob.writing.press("Enter")
+    bob.writing.press_sequentially("lines")
+    expect(bob.writing).to_have_value("two\nlines")
+    keyboard = bob.page.context.new_cdp_session(bob.page)
+    compose(keyboard, "he")
+    enter_key(keyboard, modifiers=CTRL)
+    enter_key(keyboard, 229, CTRL)
+    choose_word(keyboard, "和")
+    enter_key(keyboard, 229, CTRL)
+    expect(bob.writing).not_to_have_value("")
+    bob.writing.fill("two\nlines")
+    bob.writing.press("Control+Enter")
+    bob.sees("two\nlines")
+    prefer(server, "bob", enter_sends=True)
+
+
+def prefer(server: Server, name: str, **choices: bool) -> None:
+    server.manage(
+        "shell",
+        "-c",
+        "from django.contrib.auth import get_user_model; from chat import preferences;"
+        f"bob = get_user_model().objects.get(username={name!r});"
+        f"preferences.store(bob.pk, {choices})",
+    )
+
+
 def test_on_glass_enter_begins_a_line_and_the_button_sends(alice_on_a_phone):
     alice_on_a_phone.enter("Kitchen")
     writing = alice_on_a_phone.writing
