@@ -109,20 +109,21 @@ def mute(server: Server, name: str, until: str) -> None:
 
 def test_slow_mode_counts_down_and_says_when_one_may_write_next(a_person, alice, server):
     alice.enter("Kitchen")
-    slow_down(server, 4)
+    slow_down(server, 90)
     with a_person("bob") as bob:
         bob.enter("Kitchen")
         bob.say("One.")
         expect(bob.page.locator(".composer .pace")).to_have_text(
-            re.compile(r"^You can write again in \d s$")
+            re.compile(r"^You can write again in \d+ s$")
         )
         write(bob, "Two.")
-        expect(bob.message("Two.").locator(".waits")).to_have_text(re.compile(r"^Sends in \d s$"))
+        expect(bob.message("Two.").locator(".waits")).to_have_text(re.compile(r"^Sends in \d+ s$"))
         expect(bob.writing).to_be_editable()
-        alice.sees("One.", "Two.")
         expect(bob.page.locator(".notice")).to_be_hidden()
+        slow_down(server, 0)
+        bob.page.reload()
+        alice.sees("One.", "Two.")
         expect(bob.message("Two.").locator(".waits")).to_be_hidden()
-    slow_down(server, 0)
 
 
 def slow_down(server: Server, seconds: int) -> None:
@@ -343,7 +344,16 @@ def test_the_words_of_others_can_be_neither_edited_nor_deleted(alice, bob):
     menu(bob).press("Escape")
 
 
+# However long a busy machine takes, six seconds are not over.
+PATIENT_UNDO = """
+const { setTimeout } = window;
+window.setTimeout = (callback, ms) => setTimeout(callback, ms > 5_500 && ms <= 6_000 ? 1e9 : ms);
+"""
+
+
 def test_what_is_deleted_can_be_taken_back_until_one_leaves_the_room(alice, bob):
+    alice.page.add_init_script(f"{{{PATIENT_UNDO}}}")
+    alice.page.reload()
     for each in (alice, bob):
         each.enter("Kitchen")
     alice.say("I stay", "I go", "I come back")
@@ -428,6 +438,7 @@ def test_a_draft_is_the_same_in_all_tabs_and_gone_once_it_is_sent(alice):
         expect(alice.writing).to_have_value("Half a thought")
         tab.say("Half a thought")
         expect(alice.writing).to_have_value("")
+        tab.page.clock.set_fixed_time("2026-11-20T10:00:00")  # so that writing takes no time
         tab.writing.fill("Mine")
         alice.writing.fill("Ours")
         expect(tab.writing).to_have_value("Mine")
