@@ -1,6 +1,6 @@
 // The list of rooms with what is unread in each.
 
-import { unread } from "./reducer.js";
+import { isMuted, unread } from "./reducer.js";
 import { listed, nameOf } from "./rooms.js";
 import { clone, paintAvatar, paintDot, show, write } from "./rows.js";
 import { presenceWords, text } from "./text.js";
@@ -44,7 +44,8 @@ export function rail(client, { choose, address, isBegun }) {
     link.dataset.room = room.room;
     link.ariaCurrent = isCurrent ? "page" : null;
     link.ariaLabel = [nameOf(room), presence && presenceWords(presence), count > 0 && text("unread", { count })].filter(Boolean).join(text("comma"));
-    link.classList.toggle("has-unread", count > 0);
+    link.classList.toggle("has-unread", count > 0 && !isMuted(room));
+    badge.classList.toggle("is-quiet", isMuted(room));
     element.querySelector(".face").hidden = !direct;
     element.querySelector(".sigil").hidden = direct;
     if (direct) paintAvatar(element.querySelector(".avatar"), room.peer ?? nameOf(room));

@@ -122,7 +122,7 @@ export function roomView(client, drafts, { notify, address, visit, redraw, repor
     write(head.querySelector(".about .words"), about(shown, presence));
     paintDot(head.querySelector(".dot"), presence);
     head.querySelector(".people").hidden = shown.kind === "direct";
-    head.querySelector(".more").hidden = shown.kind === "everyone";
+    head.querySelector(".more").hidden = false;
   }
 
   function renderNothing() {

@@ -1,6 +1,7 @@
 // What one may do with the room on show: a menu behind the button in its head.
 
 import { closesBeside, formDialog } from "./dialog.js";
+import { isMuted } from "./reducer.js";
 import { isLastOwner, rights } from "./rights.js";
 import { nameOf } from "./rooms.js";
 import { write } from "./rows.js";
@@ -26,6 +27,8 @@ export function roomMenu(client, { confirm, invite, openCard, left, notify }) {
       rename.form.elements.name.value = room().name;
       rename.form.elements.name.select();
     },
+    mute: () => attempt(client.notify(current, "none")),
+    unmute: () => attempt(client.notify(current, "all")),
     archive,
     restore,
     leave,
@@ -47,7 +50,7 @@ export function roomMenu(client, { confirm, invite, openCard, left, notify }) {
     current = id;
     const shown = room();
     const may = shown ? rights(shown) : {};
-    const offered = { person: shown?.kind === "direct", invite: may.invite, rename: may.rename, archive: may.archive && !shown.archived, restore: may.archive && shown.archived, leave: may.leave };
+    const offered = { person: shown?.kind === "direct", mute: shown && !isMuted(shown), unmute: shown && isMuted(shown), invite: may.invite, rename: may.rename, archive: may.archive && !shown.archived, restore: may.archive && shown.archived, leave: may.leave };
     for (const [name, is] of Object.entries(offered)) menu.querySelector(`[data-act="${name}"]`).parentElement.hidden = !is;
     if (offered.person) write(menu.querySelector('[data-act="person"]'), text("person.about", { name: shown.peer }));
   }
