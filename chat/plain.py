@@ -189,7 +189,7 @@ def _body(words: Words) -> str:
 def _refused(words: Words, error: ChatError) -> Words:
     """The form once more, with what was written and why it was not stored."""
     if isinstance(error, IdConflict):
-        words = Words({"id": uuid4(), "body": words.data["body"]})
+        words = Words({"id": uuid4(), "body": words.cleaned_data["body"]})
     words.add_error("body", _why(error))
     words.fields["body"].widget.attrs["autofocus"] = True
     return words

@@ -170,6 +170,12 @@ def test_other_words_from_an_old_form_are_kept_and_get_a_new_id(as_alice, kitche
     assert Message.objects.count() == 2
 
 
+def test_an_old_form_without_words_is_no_failure(as_alice, kitchen):
+    key = uuid4()
+    send(as_alice, kitchen, "First.", key)
+    assert as_alice.post(address(kitchen), {"id": key}).status_code == 409
+
+
 @pytest.mark.parametrize(
     ("body", "why"),
     [
