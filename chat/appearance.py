@@ -1,7 +1,8 @@
 """How a page looks before any script has run: its theme, its language.
 
 What the user prefers goes first. Cookies remember it for pages that do not know who is there; they
-alone count until somebody has said what they prefer.
+alone count until somebody has said what they prefer. The language's is Django's own: where somebody
+chose a language on a page, of whatever part of the site, it is not ours to forget.
 """
 
 from copy import copy
@@ -16,6 +17,7 @@ from .models import Preferences
 from .preferences import Preferred
 
 THEME_COOKIE = "roost_theme"
+LANGUAGE_COOKIE = "roost_language"  # what Django's holds if it remembers a preference
 
 
 def theme(request: HttpRequest) -> dict[str, str]:
@@ -41,21 +43,27 @@ def page(
 def _language(request: HttpRequest, preferred: Preferred | None) -> str:
     if preferred and preferred.language in dict(settings.LANGUAGES):
         return preferred.language
-    if preferred and hasattr(request, "LANGUAGE_CODE"):  # LocaleMiddleware asked the cookie, too
+    # LocaleMiddleware asked the cookie, too.
+    if preferred and _is_preference(request) and hasattr(request, "LANGUAGE_CODE"):
         forgetful = copy(request)
         forgetful.COOKIES = {}
         return translation.get_language_from_request(forgetful)
     return translation.get_language() or settings.LANGUAGE_CODE
 
 
+def _is_preference(request: HttpRequest) -> bool:
+    """Whether the language's cookie is of our making; otherwise it was chosen on a page."""
+    chosen = request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME)
+    return chosen is not None and chosen == request.COOKIES.get(LANGUAGE_COOKIE)
+
+
 def _remember(request: HttpRequest, response: HttpResponse, preferred: Preferred) -> None:
     """For pages that do not know who is there. What cookies of Django's are like, ours is, too."""
     where = _attributes("path", "domain", "samesite")
     how = _attributes("max_age", "secure", "httponly")
-    cookies = {
-        THEME_COOKIE: preferred.theme,
-        settings.LANGUAGE_COOKIE_NAME: preferred.language,
-    }
+    cookies = {THEME_COOKIE: preferred.theme, LANGUAGE_COOKIE: preferred.language}
+    if preferred.language or _is_preference(request):
+        cookies[settings.LANGUAGE_COOKIE_NAME] = preferred.language
     for name, value in cookies.items():
         known = request.COOKIES.get(name, "")
         if value and value != known:

@@ -333,6 +333,22 @@ def test_what_was_chosen_before_anybody_logged_in_counts_until_they_say_otherwis
     assertContains(as_alice.get(HOME), '<html lang="zh-hans" data-theme="light">')
 
 
+def test_a_language_chosen_on_a_page_outlives_other_preferences(as_alice, alice):
+    as_alice.post("/language/", {"language": "zh-hans"})
+    people.prefer(alice, {"theme": "dark"})
+    for _ in range(2):
+        assertContains(as_alice.get(HOME, headers=GERMAN), '<html lang="zh-hans"')
+    assert as_alice.cookies["django_language"].value == "zh-hans"
+
+
+def test_a_language_chosen_on_a_page_outlives_what_was_preferred_before(as_alice, alice):
+    people.prefer(alice, {"language": "en"})
+    as_alice.get(HOME)
+    as_alice.post("/language/", {"language": "zh-hans"})
+    people.prefer(alice, {"language": ""})
+    assertContains(as_alice.get(HOME, headers=GERMAN), '<html lang="zh-hans"')
+
+
 def test_a_cookie_that_is_already_right_is_not_set_again(as_alice, alice):
     people.prefer(alice, {"theme": "dark"})
     assert as_alice.get(HOME).cookies["roost_theme"].value == "dark"
