@@ -12,10 +12,9 @@ from .users import UserKey
 
 
 class Hidden(NamedTuple):
-    """What the others do not see of somebody."""
+    """What the others do not see of somebody who is shown to them. (Typing nobody passes on.)"""
 
     receipts: bool
-    typing: bool
     presence: bool
 
 
@@ -31,7 +30,7 @@ class Preferred(NamedTuple):
 
     @property
     def hidden(self) -> Hidden:
-        return Hidden(self.hide_receipts, self.hide_typing, self.hide_presence)
+        return Hidden(self.hide_receipts, self.hide_presence)
 
 
 COLUMNS = [f"chat_preferences__{name}" for name in Preferred._fields]  # of a user

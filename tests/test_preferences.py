@@ -86,9 +86,9 @@ def test_who_changes_nothing_disturbs_nobody(alice, bob, kitchen):
 
 def test_only_what_is_hidden_concerns_those_who_share_a_small_room(alice, bob, charlie, kitchen):
     before = version(bob), version(charlie)
-    people.prefer(alice, {"theme": "dark"})
+    people.prefer(alice, {"theme": "dark", "hide_typing": True})
     assert (version(bob), version(charlie)) == before
-    people.prefer(alice, {"hide_typing": True})
+    people.prefer(alice, {"hide_receipts": True})
     assert version(bob) > before[0]
 
 
