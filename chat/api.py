@@ -303,7 +303,7 @@ def create_room(request: Request, new: NewRoom) -> HttpResponse:
     """
     user = request.auth.user
     _check_rate(request)
-    members = [users.named(name) for name in dict.fromkeys(new.members)]
+    members = users.all_named(new.members)
     room = rooms.create(user, new.name, kind=new.kind, members=members)
     return _json(_rooms(user, [access.seat(user.pk, room.pk)])[0], 201)
 

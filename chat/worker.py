@@ -203,7 +203,8 @@ class Worker:
 
     async def create(self, user: AbstractBaseUser, new: frames.Create) -> Seat:
         """The user's seat in a new room; the user's sockets have it by then."""
-        seat = await self.journal.run(_create, user, new)
+        members = await self.switchboard.read(users.all_named, new.members)
+        seat = await self.journal.run(_create, user, new, members)
         await self._show_change(user, seat)
         return seat
 
@@ -330,8 +331,9 @@ def _open_direct(user: AbstractBaseUser, name: str) -> Seat:
     return access.seat(user.pk, rooms.open_direct(user, users.named(name)).pk)
 
 
-def _create(user: AbstractBaseUser, new: frames.Create) -> Seat:
-    members = users.all_named(new.members)
+def _create(
+    user: AbstractBaseUser, new: frames.Create, members: Sequence[AbstractBaseUser]
+) -> Seat:
     room = rooms.create(user, new.name, kind=new.kind, members=members, open=new.open)
     return access.seat(user.pk, room.pk)
 
