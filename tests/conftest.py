@@ -48,14 +48,8 @@ def pytest_report_header() -> str:
 
 # Files that take longest: begun last, each would be waited for alone when all others are done.
 LONGEST = [
-    *(
-        "test_chat",
-        "test_accessibility",
-        "test_workers",
-        "test_examples",
-        "test_supervisor",
-        "test_end_to_end",
-    ),
+    *("test_chat", "test_workers", "test_examples", "test_supervisor", "test_end_to_end"),
+    "test_accessibility",
     *("test_server", "test_announcements", "test_switchboard", "test_api_end_to_end", "test_site"),
     *("test_api_schema", "test_shutdown", "test_state_machine", "test_consumers"),
 ]

@@ -15,7 +15,9 @@ BY_NIGHT = {"color_scheme": "dark", "reduced_motion": "reduce"}
 BY_DAY = BY_NIGHT | {"color_scheme": "light"}
 # What is called the same in every language, or is what people said and are called.
 NAMES = r"Roost|English|JavaScript|Alt|Ctrl|Enter|Esc|Shift|UTC|ID|Lobby|Kitchen|alice|bob"
-THEIRS = "[dir=auto], [lang]:not(html), kbd, code, pre, script, .message, .avatar, .kind, .state"
+THEIRS = (
+    "[dir=auto], [lang]:not(html), kbd, code, pre, script, .message, .avatar, .kind, .state, dd"
+)
 
 
 @pytest.fixture
@@ -75,6 +77,8 @@ def chat_and_pages(who: Person) -> Iterator[str]:
     expect(page.locator(".rooms a").first).to_be_visible()
     yield "rooms"
     yield from dialogs(page, ".rail")
+    page.locator(".rail-foot .settings").click()
+    yield from dialog(page, page.locator(".settings-dialog .explain"))
     who.enter("Kitchen")
     expect(who.messages.last).to_be_visible()
     yield "room"
@@ -109,13 +113,18 @@ def dialogs(page: Page, within: str) -> Iterator[str]:
     """All that buttons there open, one after the other."""
     buttons = page.locator(f"{within} button[aria-haspopup]:visible")
     for number in range(buttons.count()):
-        button = buttons.nth(number)
-        name = button.get_attribute("class")
-        button.click()
-        expect(page.locator("dialog[open], [popover]:popover-open")).to_be_visible()
-        yield f"dialog of {name}"
+        yield from dialog(page, buttons.nth(number))
+
+
+def dialog(page: Page, button: Locator) -> Iterator[str]:
+    """What this button opens; in the end nothing is open."""
+    shown = page.locator("dialog[open], [popover]:popover-open")
+    name = button.get_attribute("class")
+    button.click()
+    expect(shown).not_to_have_count(0)
+    yield f"dialog of {name}"
+    while shown.count():
         page.keyboard.press("Escape")
-        expect(page.locator("dialog[open], [popover]:popover-open")).to_have_count(0)
 
 
 def broken_rules(page: Page) -> list[str]:
