@@ -29,8 +29,7 @@ class Delivery(NamedTuple):
     """What arrived at some device of a member."""
 
     seat: Seat
-    username: str
-    hides: bool  # from the others how far they have read
+    socket: Socket
     rev: int
 
 
@@ -38,8 +37,7 @@ class Reading(NamedTuple):
     """What a member has read on some device, and who wants to know whether that can be."""
 
     seat: Seat
-    username: str
-    hides: bool
+    socket: Socket
     seq: int
     asker: asyncio.Future[None]
 
@@ -70,7 +68,7 @@ class Cursors:
             seat, rev = socket.seats[room_id], cursors[room_id]
             socket.acknowledged(room_id, rev)
             rev = min(rev, self._switchboard.handed(socket, room_id))
-            self._note(Delivery(seat, socket.username, socket.preferred.hide_receipts, rev))
+            self._note(Delivery(seat, socket, rev))
         if not cursors.keys() <= socket.seats.keys():
             raise NotFound
 
@@ -79,8 +77,7 @@ class Cursors:
         if (seat := socket.seats.get(room_id)) is None:
             raise NotFound
         asker: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        hides = socket.preferred.hide_receipts
-        self._readings.append(Reading(seat, socket.username, hides, seq, asker))
+        self._readings.append(Reading(seat, socket, seq, asker))
         self._some_read.set()
         return asker
 
@@ -157,14 +154,16 @@ class Cursors:
 def _receipts(membership: Membership, noted: Delivery | Reading) -> Iterator[Relay]:
     """In a small room everybody gets it, in a large one only the member's own sockets."""
     room_id, me = membership.room_id, str(membership.user_id)
-    others = noted.seat.is_small
-    line = frames.encode(serializers.receipt_frame(noted.username, membership))
-    if others and not noted.hides:
+    username, others = noted.socket.username, noted.seat.is_small
+    line = frames.encode(serializers.receipt_frame(username, membership))
+    # As they prefer now: what arrived before they hid tells how far they have read since.
+    hides = noted.socket.preferred.hide_receipts
+    if others and not hides:
         yield Relay(room_id, line)
         return
     yield Relay(room_id, line, only=me)
     if others and isinstance(noted, Delivery):
-        hidden = serializers.receipt_frame(noted.username, membership, hidden=True)
+        hidden = serializers.receipt_frame(username, membership, hidden=True)
         yield Relay(room_id, frames.encode(hidden), but=me)
 
 

@@ -150,6 +150,21 @@ async def test_nobody_sees_how_far_alice_has_read_if_she_hides_it(
         assert read_by(alices, kitchen.pk) == {"alice": 1, "bob": 1}
 
 
+async def test_what_arrived_before_alice_hid_tells_nothing_of_what_she_reads_then(
+    application, tokens, bob, kitchen
+):
+    await meanwhile(say, bob, kitchen, "Hello")
+    async with (
+        browser(application, tokens["alice"]) as alices,
+        browser(application, tokens["bob"]) as bobs,
+    ):
+        await alices.send({"type": "ack", "cursors": {kitchen.pk: 1}})  # is told a second later
+        await alices.ask("prefer", hide_receipts=True)
+        await alices.send({"type": "read", "room": kitchen.pk, "seq": 1})
+        await bobs.until(lambda: "alice" in {r["user"] for r in bobs.of_type("receipt")})
+        assert {r["read_seq"] for r in bobs.of_type("receipt") if r["user"] == "alice"} == {0}
+
+
 def test_receipts_are_hidden_over_http_too(alice, bob, kitchen):
     say(alice, kitchen, "Hello")
     people.prefer(alice, {"hide_receipts": True})
