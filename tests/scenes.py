@@ -80,10 +80,6 @@ def sign_up_refused(person: Person) -> None:
     expect(person.page.locator(".errorlist").first).to_be_visible()
 
 
-def not_found(person: Person) -> None:
-    person.page.goto("/nowhere/")
-
-
 def not_allowed(person: Person) -> None:
     """A form without its token."""
     log_in(person)
@@ -210,6 +206,11 @@ def switcher_finds_nothing(alice: Person) -> None:
 
 
 def settings(alice: Person) -> None:
+    rooms(alice)
+    alice.page.locator(".rail-foot .settings").click()
+
+
+def keys(alice: Person) -> None:
     kitchen(alice)
     alice.page.keyboard.press("Control+/")
 
@@ -332,7 +333,6 @@ OUTSIDE: list[Scene] = [
     log_in_refused,
     sign_up,
     sign_up_refused,
-    not_found,
     not_allowed,
 ]
 INSIDE: list[Scene] = [
@@ -356,6 +356,7 @@ INSIDE: list[Scene] = [
     switcher,
     switcher_finds_nothing,
     settings,
+    keys,
     new_direct,
     new_group,
     room_menu,
