@@ -84,7 +84,8 @@ def not_allowed(person: Person) -> None:
     """A form without its token."""
     log_in(person)
     person.page.locator("[name=csrfmiddlewaretoken]").evaluate("field => field.remove()")
-    person.page.locator("form [type=submit]").last.click()
+    person.page.locator("form .primary").click()
+    person.page.locator(".card a.primary").wait_for()
 
 
 # In the chat
