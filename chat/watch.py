@@ -9,15 +9,16 @@ import logging
 import random
 import time
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from . import access, conf, frames, leases
 from .access import Face, Standing
 from .authentication import Identity, identities
 from .close_codes import CloseCode
 from .database import DatabaseThreads
-from .errors import ChatError, UnknownUser
+from .errors import ChatError
 from .pulse import Life, life, pulse
+from .questions import Questions
 from .sockets import Socket
 from .switchboard import Switchboard
 from .tasks import Tasks
@@ -33,6 +34,22 @@ BUSY_AFTER = 1.0  # seconds that this loop comes too late
 TOO_SLOW_AFTER = 30.0  # seconds in which a client has read nothing of what is there for it
 
 
+class Shown(NamedTuple):
+    """A user, and with what their sockets here were opened."""
+
+    user_id: UserKey
+    credentials: Collection[str]
+    connections: Collection[str]  # their keys
+
+
+class Found(NamedTuple):
+    """What is true of them; of others perhaps, too."""
+
+    standing: Standing | None  # None: the user is gone
+    holders: Mapping[str, Identity]  # of credentials
+    closing: Mapping[str, int]  # codes, by the keys of connections
+
+
 class Watch:
     """One per worker, over its switchboard."""
 
@@ -44,6 +61,10 @@ class Watch:
         self._seen_at = time.monotonic()  # the last look at the database
         self._threads = DatabaseThreads("watch", THREADS)
         self._tasks = Tasks()
+        # Together: what changes for a thousand users must not keep the check waiting.
+        self._looks: Questions[Shown, Found] = Questions(
+            lambda shown: self._threads.query(_look_up, shown), self._tasks
+        )
 
     async def __aenter__(self) -> Self:
         self._tasks.start(self._check_forever())
@@ -147,8 +168,8 @@ class Watch:
         self._refreshing.add(user_key)
         try:
             credentials = {socket.identity.credential for socket in sockets}
-            standing, holders, closing = await self._threads.query(
-                _look_up, here.pk, credentials, [socket.key for socket in sockets]
+            standing, holders, closing = await self._looks.ask(
+                Shown(here.pk, credentials, [socket.key for socket in sockets])
             )
         except ChatError:
             return False
@@ -227,14 +248,11 @@ def _went_back(ours: Mapping[Any, int], theirs: Mapping[Any, int]) -> bool:
     return any(theirs.get(key, number) < number for key, number in ours.items())
 
 
-def _look_up(
-    user_id: UserKey, credentials: Collection[str], keys: Collection[str]
-) -> tuple[Standing | None, dict[str, Identity], dict[str, int]]:
-    try:
-        standing = access.standing(user_id)
-    except UnknownUser:
-        return None, {}, {}
-    return standing, identities(credentials), leases.closing(keys)
+def _look_up(shown: Sequence[Shown]) -> list[Found]:
+    standings = access.standings({user_id for user_id, _, _ in shown})
+    holders = identities({key for _, credentials, _ in shown for key in credentials})
+    closing = leases.closing([key for _, _, connections in shown for key in connections])
+    return [Found(standings.get(user_id), holders, closing) for user_id, _, _ in shown]
 
 
 def _asked_to_close(

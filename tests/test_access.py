@@ -417,3 +417,26 @@ async def test_an_announcement_that_names_somebody_often_is_one_look(
             assert look_up.call_count == 1
             worker.watch.refresh_soon(str(alice.pk))  # and later there is another one
             await until(lambda: look_up.call_count == 2)
+
+
+async def test_those_who_wait_for_a_look_are_looked_up_together(
+    tokens, application, worker, alice, bob, charlie
+):
+    """However many they are, a thread is left for the check: without it the worker goes blind."""
+    async with (
+        browser(application, tokens["alice"]),
+        browser(application, tokens["bob"]),
+        browser(application, tokens["charlie"]),
+    ):
+        with (
+            slow_look_ups() as go_on,
+            patch.object(watch, "_look_up", wraps=watch._look_up) as look_up,
+        ):
+            worker.watch.refresh_soon(str(alice.pk))
+            await until(lambda: look_up.called)
+            for waiting in (bob, charlie):
+                worker.watch.refresh_soon(str(waiting.pk))
+            await asyncio.sleep(0)
+            go_on.set()
+            await until(lambda: not worker.watch._refreshing)
+        assert [len(call.args[0]) for call in look_up.call_args_list] == [1, 2]
