@@ -140,6 +140,18 @@ test("history is asked for once at a time", async () => {
   assert.equal(client.loading, false);
 });
 
+test("a history that the server had no time for is worth asking for again", async () => {
+  const refused = client.load("kitchen", "around", 5);
+  await settled();
+  await server.answer("history", { type: "error", code: "unavailable" });
+  await clock.advance(2_000);
+  assert.equal(await refused, false);
+  const answered = client.load("kitchen", "around", 5);
+  await settled();
+  await server.answer("history", { type: "history", room: "kitchen", messages: messages(1, 10), more_before: false, more_after: false });
+  assert.equal(await answered, true);
+});
+
 test("a message that comes while a history is outstanding is kept, and an older copy does not undo an edit", async () => {
   client.load("kitchen", "before", 11);
   await server.send(message(11), message(4, { rev: 12, body: "edited" }));

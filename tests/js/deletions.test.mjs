@@ -78,6 +78,15 @@ test("whoever leaves the room or the page cannot undo it any more", async () => 
   assert.deepEqual(told.map(({ room }) => room), ["kitchen", "lobby"]);
 });
 
+test("whoever closes one tab can still undo what they deleted in another", async () => {
+  const other = open();
+  other.resume();
+  deletions.begin("kitchen", 1);
+  other.hurry();
+  assert.equal(told.length, 0);
+  assert.deepEqual(veil(), { undo: true });
+});
+
 test("without a connection it waits, can be undone, and is told on the next one", async () => {
   deletions.pause();
   deletions.begin("kitchen", 1);

@@ -1,6 +1,6 @@
 // One person's chat in one page: joins connection, cursors, outbox and reducer. Views read its state and call its verbs; it knows no DOM.
 
-import { Connection } from "./connection.js";
+import { Connection, isTemporary } from "./connection.js";
 import { ConnectionLog } from "./connection_log.js";
 import { Cursors } from "./cursors.js";
 import { Deletions } from "./deletions.js";
@@ -227,15 +227,20 @@ export class Client {
     this.#apply({ type: "look", room, at });
   }
 
-  /** Loads what stands before, after or around a seq; a second call for the same direction waits for the first. */
+  /**
+   * Loads what stands before, after or around a seq; a second call for the same direction waits for the first. Resolves with whether it
+   * was worth asking: false if the server had no time for it.
+   */
   async load(room, direction, seq) {
     const wanted = `${room} ${direction}`;
-    if (this.#loading.has(wanted) || !this.synced) return;
+    if (this.#loading.has(wanted) || !this.synced) return true;
     this.#loading.add(wanted);
     try {
       await this.#connection.request({ type: "history", room, [direction]: seq, limit: HISTORY_LIMIT });
+      return true;
     } catch (error) {
       if (error.code !== "disconnected") await this.#sleep(error.retryAfter ?? PAUSE);
+      return !isTemporary(error);
     } finally {
       this.#loading.delete(wanted);
       if (!this.loading) this.state = release(this.state, room);

@@ -21,6 +21,9 @@ export class RequestError extends Error {
   }
 }
 
+/** Whether it is worth another try a little later. */
+export const isTemporary = ({ code }) => code === "rate_limited" || code === "unavailable";
+
 /** Whether nothing that this person does brings the connection back. Whoever was only kicked hears of no end to it. */
 export const isBanned = ({ state, code, until }, now = Date.now()) => state === "stopped" && code === BANNED && until > now;
 

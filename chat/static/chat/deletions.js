@@ -1,9 +1,10 @@
 // What this person deletes: gone from sight at once, told to the server a little later, and until then it can be undone.
 
+import { isTemporary } from "./connection.js";
+
 const UNDO_WITHIN = 6_000;
 const HEARD_WITHIN = 1_000;
 const PAUSE = 2_000;
-const TEMPORARY = new Set(["rate_limited", "unavailable"]);
 
 /**
  * `memory` has get(key), set(key, words) and onchange(callback): what is not told yet outlives the page and is the same in all tabs.
@@ -12,7 +13,7 @@ const TEMPORARY = new Set(["rate_limited", "unavailable"]);
  */
 export class Deletions {
   #edges;
-  #items = new Map(); // by room and seq: {room, seq, due, timer, told}
+  #items = new Map(); // by room and seq: {room, seq, due, ours, timer, told}
   #veils = new WeakMap();
   #live = false;
 
@@ -27,7 +28,7 @@ export class Deletions {
   }
 
   begin(room, seq) {
-    this.#take({ room, seq, due: this.#edges.clock.now() + UNDO_WITHIN });
+    this.#take({ room, seq, due: this.#edges.clock.now() + UNDO_WITHIN, ours: true });
     this.#keep();
   }
 
@@ -35,11 +36,11 @@ export class Deletions {
     this.#end(this.#items.get(name(room, seq)));
   }
 
-  /** Nobody will undo it any more: the page or the room is left. */
+  /** Nobody will undo it any more: the page or the room is left. What another tab began may still be undone there. */
   hurry(room) {
     const now = this.#edges.clock.now();
     for (const item of this.#items.values()) {
-      if (room !== undefined && room !== item.room) continue;
+      if (!item.ours || (room !== undefined && room !== item.room)) continue;
       item.due = Math.min(item.due, now);
       this.#tell(item);
     }
@@ -97,7 +98,7 @@ export class Deletions {
 
   #refused(item, error) {
     if (error.code === "disconnected") return;
-    if (TEMPORARY.has(error.code)) {
+    if (isTemporary(error)) {
       item.told = false;
       this.#schedule(item, error.retryAfter ?? PAUSE);
     } else {

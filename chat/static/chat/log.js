@@ -248,13 +248,14 @@ export function messageLog(client, { notify, address, redraw, mayEdit }) {
   // A place that the server's history does not have must not be asked for again and again: then the newest is shown.
   function openWindow({ seq }) {
     if (client.loading) return;
-    if (!asked.has(at)) {
-      asked.add(at);
-      if (at === null) client.load(entered, "before", seq + 1);
-      else client.load(entered, "around", at);
-    } else if (at !== null) {
-      toNewest();
-    }
+    if (!asked.has(at)) ask(at, seq);
+    else if (at !== null) toNewest();
+  }
+
+  async function ask(place, newest) {
+    asked.add(place);
+    const loading = place === null ? client.load(entered, "before", newest + 1) : client.load(entered, "around", place);
+    if (!(await loading)) asked.delete(place);
   }
 
   function markRead({ window, seq }) {

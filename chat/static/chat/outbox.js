@@ -1,8 +1,9 @@
 // What this person has sent and nobody has confirmed yet: kept over reloads, sent again under the same id until it is answered.
 
+import { isTemporary } from "./connection.js";
+
 const ANSWER_WITHIN = 15_000;
 const PAUSE = 2_000;
-const TEMPORARY = new Set(["rate_limited", "unavailable"]);
 
 /** A random UUID, also on pages without a secure context (plain http in a local network), where randomUUID is missing. */
 export function clientId(crypto = globalThis.crypto) {
@@ -98,9 +99,10 @@ export class Outbox {
     );
   }
 
-  #refused({ id, room }, attempt, { code, message, retryAfter }) {
+  #refused({ id, room }, attempt, error) {
+    const { code, message, retryAfter } = error;
     if (code === "disconnected") return;
-    if (TEMPORARY.has(code)) return this.#wait(id, room, attempt, retryAfter ?? PAUSE);
+    if (isTemporary(error)) return this.#wait(id, room, attempt, retryAfter ?? PAUSE);
     this.#release(room);
     this.#update(id, { state: "failed", code, detail: message });
     this.#edges.onfailed(this.#find(id));

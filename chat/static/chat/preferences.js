@@ -1,5 +1,7 @@
 // How this person wants the chat, on every device: the server keeps it. What was chosen without a connection is kept here until it is saved.
 
+import { isTemporary } from "./connection.js";
+
 const PENDING = "preferences";
 
 export const DEFAULTS = { theme: "", language: "", enter_sends: true, hide_receipts: false, hide_typing: false, hide_presence: false };
@@ -52,7 +54,7 @@ export class Preferences {
       this.hear(await this.#edges.tell(changes), changes);
       return true;
     } catch (error) {
-      if (["disconnected", "unavailable", "rate_limited"].includes(error.code)) return false;
+      if (error.code === "disconnected" || isTemporary(error)) return false;
       this.#become(() => this.#settle(changes));
       throw error;
     }
