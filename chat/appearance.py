@@ -26,6 +26,12 @@ def theme(request: HttpRequest) -> dict[str, str]:
     return {"theme": remembered if remembered in Preferences.Theme.values else ""}
 
 
+def remembered(request: HttpRequest) -> dict[str, str]:
+    """What this browser's cookies say, called as among preferences."""
+    language = request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, "")
+    return {**theme(request), "language": language if language in dict(settings.LANGUAGES) else ""}
+
+
 def page(
     request: HttpRequest, template: str, context: dict[str, Any], preferred: Preferred | None
 ) -> HttpResponse:

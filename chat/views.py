@@ -50,6 +50,7 @@ def chat(request: HttpRequest, room: str | None = None, seq: int | None = None) 
         "login_url": resolve_url(settings.LOGIN_URL),
         "logout_url": reverse("logout"),
         "preferences": (preferred or Preferred())._asdict(),
+        "remembered": {} if preferred else appearance.remembered(request),
     }
     context = {"config": config, "modules": modules.needed_by("chat/app.js")}
     return appearance.page(request, "chat/chat.html", context, preferred)

@@ -330,7 +330,15 @@ def test_who_prefers_nothing_any_more_is_not_remembered(as_alice, alice):
 def test_what_was_chosen_before_anybody_logged_in_counts_until_they_say_otherwise(as_alice):
     as_alice.cookies["django_language"] = "zh-hans"
     as_alice.cookies["roost_theme"] = "light"
-    assertContains(as_alice.get(HOME), '<html lang="zh-hans" data-theme="light">')
+    page = as_alice.get(HOME)
+    assertContains(page, '<html lang="zh-hans" data-theme="light">')
+    assert page.context["config"]["remembered"] == {"language": "zh-hans", "theme": "light"}
+
+
+def test_what_a_cookie_remembers_is_nothing_to_whoever_has_said_otherwise(as_alice, alice):
+    people.prefer(alice, {"enter_sends": False})
+    as_alice.cookies["django_language"] = "zh-hans"
+    assert as_alice.get(HOME).context["config"]["remembered"] == {}
 
 
 def test_a_language_chosen_on_a_page_outlives_other_preferences(as_alice, alice):

@@ -5,9 +5,10 @@ import { DEFAULTS, Preferences } from "../../chat/static/chat/preferences.js";
 
 let kept, asked, answer, changes, preferences;
 
-const open = (saved) => {
+const open = (saved, remembered) => {
   preferences = new Preferences({
     saved,
+    remembered,
     memory: { get: (key) => kept.get(key) ?? "", set: (key, words) => kept.set(key, words) },
     tell: (changes) => {
       asked.push(changes);
@@ -50,6 +51,24 @@ test("without a connection a choice stays in force, also over a reload, and is s
   assert.deepEqual(asked.at(-1), { enter_sends: false });
   open({});
   assert.equal(preferences.get("enter_sends"), true);
+});
+
+test("what the browser remembers counts until the first choice, and goes along with it", async () => {
+  open({}, { language: "zh-hans", theme: "dark" });
+  preferences.hear(await takes({}));
+  assert.equal(preferences.saved("language"), "zh-hans");
+  await preferences.choose({ enter_sends: false, theme: "" });
+  assert.deepEqual(asked, [{ language: "zh-hans", theme: "", enter_sends: false }]);
+  await preferences.choose({ enter_sends: true });
+  assert.deepEqual(asked.at(-1), { enter_sends: true });
+});
+
+test("what was chosen on another device comes before what this browser remembers", async () => {
+  open({}, { language: "zh-hans" });
+  preferences.hear(await takes({ theme: "dark" }));
+  assert.equal(preferences.get("language"), "");
+  await preferences.choose({ enter_sends: false });
+  assert.deepEqual(asked, [{ enter_sends: false }]);
 });
 
 test("what the server refuses is as it was before", async () => {

@@ -129,6 +129,7 @@ def test_whoever_is_banned_reads_why_also_after_a_reload(a_person, server):
         server.manage("ban", "charlie", "--for", "1h")
         expect(bar(charlie)).to_contain_text(re.compile(r"You are banned until .*\d\d:\d\d"))
         expect(charlie.writing).not_to_be_editable()
+        expect(charlie.writing).to_have_attribute("placeholder", re.compile(r"until .*\d\d:\d\d"))
         charlie.page.reload()
         expect(bar(charlie)).to_contain_text("You are banned until")
         expect(charlie.page.locator(".nothing p").first).to_contain_text("You are banned until")

@@ -73,6 +73,16 @@ def test_a_group_is_made_talks_changes_and_rests(alice, bob):
     alice.sees("We are back.")
 
 
+def test_a_group_is_made_once_however_often_one_asked_for_the_dialog(alice):
+    alice.page.get_by_role("button", name="New group").first.dblclick()
+    dialog(alice, "New group").get_by_label("Name").fill("Band")
+    dialog(alice, "New group").get_by_role("button", name="Create").click()
+    expect(alice.page.locator(".room-head h1")).to_have_text("Band")
+    alice.say("One, two, three.")
+    alice.sees("One, two, three.")
+    expect(alice.page.locator(".rooms").get_by_role("link", name="Band")).to_have_count(1)
+
+
 def test_an_owner_appoints_and_removes(alice, bob):
     make_a_group(alice, "Garden", "bob")
     expect(members(alice)).to_have_text(["Aalice (you)owner · online", "Bbobonline"])
@@ -88,6 +98,8 @@ def test_an_owner_appoints_and_removes(alice, bob):
     expect(members(alice)).to_have_count(1)
     open_menu(alice, "Invite people…")
     form = dialog(alice, "Invite people to Garden")
+    form.get_by_role("button", name="Invite", exact=True).click()  # whom?
+    expect(form.get_by_role("combobox")).to_be_focused()
     form.get_by_role("combobox").fill("bob")
     expect(form.get_by_role("option", name="bob", exact=True)).to_be_visible()
     alice.page.keyboard.press("Enter")

@@ -53,6 +53,7 @@ const client = new Client({
 
 const preferences = new Preferences({
   saved: config.preferences,
+  remembered: config.remembered,
   memory: openMemory(`roost ${config.username}`),
   tell: (changes) => client.prefer(changes),
   onchange: ({ theme }) => {
@@ -92,6 +93,7 @@ let settings; // as soon as somebody has asked for them
 let current = null;
 let dialogs = null;
 let drawing = false;
+let isPrepared = false; // the dialogs are asked for
 let badge = 0; // what the page's icon says, where it was installed as an app
 let noticeEnds;
 
@@ -114,6 +116,14 @@ function draw() {
   dialogs?.render(current);
   drawTitle();
   notices.render();
+  if (client.synced && !isPrepared) prepare();
+}
+
+/** Once all is here that the page itself needs: what one types into a dialog that is still on its way would be lost. */
+function prepare() {
+  isPrepared = true;
+  const later = globalThis.requestIdleCallback ?? ((work) => setTimeout(work, 1_000)); // Safari has none
+  later(() => loadDialogs().catch(() => {}));
 }
 
 function drawTitle() {
@@ -126,32 +136,38 @@ function drawTitle() {
 }
 
 async function openSettings() {
-  try {
-    settings ??= (await import("./settings.js")).settings(preferences, notices, { explain, help, saved: speakAnew });
-  } catch {
-    return notify(text("error.disconnected"));
-  }
+  const loaded = await fetched(import("./settings.js"));
+  if (!loaded) return;
+  settings ??= loaded.settings(preferences, notices, { explain, help, saved: speakAnew });
   settings.open();
 }
 
-/** Opens one of the dialogs that come when they are first asked for. */
+/** Opens one of the dialogs that come after the page. Whoever asks twice while they load gets them once. */
 async function ask(name, ...about) {
-  try {
-    dialogs ??= (await dress(import("./dialogs.js"))).dialogs(client, { choose: go, notify });
-  } catch {
-    return notify(text("error.disconnected"));
-  }
+  const loaded = await fetched(loadDialogs());
+  if (!loaded) return;
+  dialogs ??= loaded.dialogs(client, { choose: go, notify });
   dialogs.render(current);
   dialogs[name](...about);
 }
 
-/** Has the dialogs' style sheet ready when they are. */
-async function dress(loading) {
+/** Their modules, with their style sheet in force. */
+async function loadDialogs() {
   const style = document.getElementById("asked-style");
-  const dressed = new Promise((resolve) => (style.onload = style.onerror = resolve));
+  const dressed = new Promise((resolve) => ["load", "error"].forEach((end) => style.addEventListener(end, resolve, { once: true })));
   style.disabled = false;
-  if (style.sheet === null) await dressed;
-  return loading;
+  const [loaded] = await Promise.all([import("./dialogs.js"), style.sheet ?? dressed]);
+  return loaded;
+}
+
+/** What was asked for; nothing without a network, which is said. */
+async function fetched(loading) {
+  try {
+    return await loading;
+  } catch {
+    notify(text("error.disconnected"));
+    return undefined;
+  }
 }
 
 function walk(by) {
@@ -185,7 +201,8 @@ function follow() {
 
 async function hearPreferences(frame) {
   preferences.hear(frame);
-  if (preferences.isPending && (await preferences.save())) speakAnew();
+  const isSaved = preferences.isPending && (await preferences.save().catch((error) => notify(reason(error))));
+  if (isSaved) speakAnew();
   // Chosen on another device: nobody is to lose the page under their hands.
   else if (document.hidden) speakAnew();
 }

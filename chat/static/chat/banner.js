@@ -28,12 +28,12 @@ export function banner(client, { explain }) {
     if (state === "live") lostAt = null;
     else lostAt ??= Date.now();
     if (state !== "live") missing = true;
-    else if (client.synced && missing) caughtUp();
     const trouble = outage(client.status, lostAt, Date.now());
     bar.hidden = trouble === null;
     if (trouble) show(trouble, client.status);
     else if (said !== null && state === "live") say("connection.live", text("connection.live"));
     if (!trouble) said = null;
+    if (client.synced && missing) caughtUp();
   }
 
   function show(trouble, { state }) {

@@ -23,8 +23,6 @@ export function composer(client, drafts, { send, edit, typed, newestOwn, enterSe
   // By room: the edit that was begun there, which stays until the server has it or its author gives it up.
   const edits = new Map();
   let room = null;
-  let name = "";
-  let closed = "";
   let writtenAt = -Infinity;
 
   const limit = () => client.state.limits.body_chars ?? Infinity;
@@ -129,10 +127,9 @@ export function composer(client, drafts, { send, edit, typed, newestOwn, enterSe
   }
 
   /** What stands in the empty field, and which key sends: as was chosen, except on glass, where Enter has no Shift beside it. */
-  function invite() {
+  function invite(name, why) {
     const byEnter = enterSends() && !glass.matches;
-    const invitation = text(byEnter || glass.matches ? "message.to" : "message.to.ctrl", { name });
-    const words = closed || invitation;
+    const words = why || text(byEnter || glass.matches ? "message.to" : "message.to.ctrl", { name });
     if (field.placeholder !== words) field.placeholder = words;
     if (field.ariaLabel !== text("message.to", { name })) field.ariaLabel = text("message.to", { name });
     field.enterKeyHint = byEnter ? "send" : "enter";
@@ -140,21 +137,18 @@ export function composer(client, drafts, { send, edit, typed, newestOwn, enterSe
 
   return {
     beginEdit,
-    enter(entered, called) {
+    enter(entered) {
       room = entered;
-      name = called;
       writtenAt = -Infinity;
       present();
-      invite();
       // On a phone, focus would raise the keyboard over what one came to read.
       if (!glass.matches) field.focus({ preventScroll: true });
     },
-    /** `why` nobody may write here, or nothing; and when one may write next, in ms, or 0. The words that are there can still be copied. */
-    render(why, next) {
-      closed = why;
+    /** What the room is called; `why` nobody may write here, or nothing; and when one may write next, in ms, or 0. The words that are there can still be copied. */
+    render(name, why, next) {
       field.readOnly = Boolean(why);
       countDown(pace, next, (left) => text("pace", { time: waitWords(left) }));
-      invite();
+      invite(name, why);
       count();
     },
   };

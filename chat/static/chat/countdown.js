@@ -7,10 +7,13 @@ let ticking = null;
 
 /** Shows `words(ms left)` in an element until then, and hides it afterwards; for no time at once. */
 export function countDown(element, until, words) {
-  if (until) running.set(element, { until, words });
-  else running.delete(element);
-  if (until) tick(element);
-  else element.hidden = true;
+  if (!until) {
+    running.delete(element);
+    element.hidden = true;
+    return;
+  }
+  running.set(element, { until, words });
+  tick(element);
   ticking ??= setInterval(tickAll, 1000);
 }
 

@@ -5,7 +5,7 @@ import { reason } from "./text.js";
 
 /**
  * `submit(fields)` sends what was filled in; what it resolves with, if anything, is done after the dialog has closed and given the focus
- * back. Gives back {dialog, form, open(), close()}.
+ * back; for false, it stays open. Gives back {dialog, form, open(), close()}.
  */
 export function formDialog(selector, submit) {
   const dialog = document.querySelector(selector);
@@ -21,6 +21,7 @@ export function formDialog(selector, submit) {
     write(error, "");
     try {
       const after = await submit(form.elements);
+      if (after === false) return;
       dialog.close();
       after?.();
     } catch (refusal) {

@@ -11,7 +11,10 @@ export function inviteDialog(client, { notify }) {
   let room = null;
   const { dialog, form, open } = formDialog(".invite-dialog", async () => {
     const users = people.users();
-    if (users.length === 0) return form.querySelector("input").focus();
+    if (users.length === 0) {
+      form.querySelector("input").focus();
+      return false;
+    }
     await client.invite(room.room, users);
     return () => notify(text("invited", { count: users.length }));
   });

@@ -1,5 +1,6 @@
 // A field that completes usernames with those that the server finds, and holds whom one has chosen.
 
+import { composes } from "./keystroke.js";
 import { clone, paintAvatar, show, write } from "./rows.js";
 import { reason, text } from "./text.js";
 
@@ -20,7 +21,7 @@ export function peopleField(element, client, { isOffered = () => true, onpick })
 
   field.addEventListener("input", () => search.for(typed()));
   field.addEventListener("keydown", (event) => {
-    if (event.isComposing || event.keyCode === 229) return;
+    if (composes(event)) return;
     const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
     if (step && offered.length > 0) {
       event.preventDefault();

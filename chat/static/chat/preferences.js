@@ -7,16 +7,18 @@ const PENDING = "preferences";
 export const DEFAULTS = { theme: "", language: "", enter_sends: true, hide_receipts: false, hide_typing: false, hide_presence: false };
 
 /**
- * `saved` is what the server has; `memory` outlives the page (get and set of a string); `tell(changes)` resolves with the server's
+ * `saved` is what the server has, `remembered` what this browser does of somebody of whom the server has nothing; `memory` outlives the page (get and set of a string); `tell(changes)` resolves with the server's
  * answer or rejects with {code}; `onchange(all, before)` after a preference became another one.
  */
 export class Preferences {
   #saved;
+  #remembered;
   #pending;
   #edges;
 
-  constructor({ saved = {}, memory, tell, onchange = () => {} }) {
-    this.#saved = { ...DEFAULTS, ...saved };
+  constructor({ saved = {}, remembered = {}, memory, tell, onchange = () => {} }) {
+    this.#remembered = remembered;
+    this.#hold(saved);
     this.#pending = parsed(memory.get(PENDING));
     this.#edges = { memory, tell, onchange };
   }
@@ -30,7 +32,7 @@ export class Preferences {
     return this.all[name];
   }
 
-  /** As the server has it. */
+  /** As the server has it, or this browser. */
   saved(name) {
     return this.#saved[name];
   }
@@ -51,7 +53,10 @@ export class Preferences {
     const changes = this.#pending;
     if (!this.isPending) return true;
     try {
-      this.hear(await this.#edges.tell(changes), changes);
+      // What the browser remembers counts until the server has something: it goes along with the first choice.
+      const answer = await this.#edges.tell({ ...this.#remembered, ...changes });
+      this.#remembered = {};
+      this.hear(answer, changes);
       return true;
     } catch (error) {
       if (error.code === "disconnected" || isTemporary(error)) return false;
@@ -64,9 +69,15 @@ export class Preferences {
   hear({ preferences }, changes = {}) {
     if (!preferences) return;
     this.#become(() => {
-      this.#saved = { ...DEFAULTS, ...preferences };
+      this.#hold(preferences);
       this.#settle(changes);
     });
+  }
+
+  #hold(preferences) {
+    const told = { ...DEFAULTS, ...preferences };
+    if (Object.keys(DEFAULTS).some((name) => told[name] !== DEFAULTS[name])) this.#remembered = {};
+    this.#saved = { ...told, ...this.#remembered };
   }
 
   // What was chosen once more since it was sent is still to be told.

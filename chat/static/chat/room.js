@@ -99,8 +99,8 @@ export function roomView(client, drafts, { notify, address, visit, redraw, repor
     if (!known) return renderNothing();
     if (entered === null) begin();
     const shown = room();
-    const why = !rights(shown).write ? text("room.readonly") : isBanned(client.status) ? text("connection.banned") : "";
-    writing.render(why, client.mayWriteAt(entered));
+    const why = !rights(shown).write ? text("room.readonly") : isBanned(client.status) ? ending() : "";
+    writing.render(nameOf(shown), why, client.mayWriteAt(entered));
     renderHead(shown);
     const here = client.typists(entered);
     writeNaming(typists, typingWords(here), here.length > 2 ? [] : here);
@@ -110,7 +110,7 @@ export function roomView(client, drafts, { notify, address, visit, redraw, repor
   function begin() {
     entered = wanted;
     messages.begin(entered, linked);
-    writing.enter(entered, nameOf(room()));
+    writing.enter(entered);
   }
 
   function renderHead(shown) {
@@ -126,14 +126,20 @@ export function roomView(client, drafts, { notify, address, visit, redraw, repor
   }
 
   function renderNothing() {
-    write(head.querySelector("h1"), text("room.none"));
+    const title = head.querySelector("h1");
+    write(title, text("room.none"));
+    delete title.dataset.person;
     write(head.querySelector(".about .words"), "");
     for (const part of [".dot", ".people", ".more"]) head.querySelector(part).hidden = true;
     nothing.querySelector("button").hidden = !client.synced;
     const words = wanted === null ? "room.choose" : "room.missing";
-    const ended = isFinal(client.status) ? outageWords(outage(client.status, 0, Date.now())) : undefined;
-    write(nothing.querySelector("p"), ended ?? text(words));
+    write(nothing.querySelector("p"), isFinal(client.status) ? ending() : text(words));
     drawLeftovers(wanted);
+  }
+
+  /** Why the connection does not come back by itself. */
+  function ending() {
+    return outageWords(outage(client.status, 0, Date.now()));
   }
 
   function about(shown, presence) {
