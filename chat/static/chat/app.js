@@ -93,7 +93,6 @@ let settings; // as soon as somebody has asked for them
 let current = null;
 let dialogs = null;
 let drawing = false;
-let isPrepared = false; // the dialogs are asked for
 let badge = 0; // what the page's icon says, where it was installed as an app
 let noticeEnds;
 
@@ -116,14 +115,6 @@ function draw() {
   dialogs?.render(current);
   drawTitle();
   notices.render();
-  if (client.synced && !isPrepared) prepare();
-}
-
-/** Once all is here that the page itself needs: what one types into a dialog that is still on its way would be lost. */
-function prepare() {
-  isPrepared = true;
-  const later = globalThis.requestIdleCallback ?? ((work) => setTimeout(work, 1_000)); // Safari has none
-  later(() => loadDialogs().catch(() => {}));
 }
 
 function drawTitle() {
@@ -153,11 +144,14 @@ async function ask(name, ...about) {
 
 /** Their modules, with their style sheet in force. */
 async function loadDialogs() {
-  const style = document.getElementById("asked-style");
-  const dressed = new Promise((resolve) => ["load", "error"].forEach((end) => style.addEventListener(end, resolve, { once: true })));
-  style.disabled = false;
-  const [loaded] = await Promise.all([import("./dialogs.js"), style.sheet ?? dressed]);
+  const [loaded] = await Promise.all([import("./dialogs.js"), dressed()]);
   return loaded;
+}
+
+function dressed() {
+  const style = document.getElementById("asked-style");
+  style.disabled = false;
+  return style.sheet ?? new Promise((resolve) => ["load", "error"].forEach((end) => style.addEventListener(end, resolve, { once: true })));
 }
 
 /** What was asked for; nothing without a network, which is said. */
@@ -240,6 +234,10 @@ document.addEventListener("click", ({ target }) => {
   if (opener) ask(opener.dataset.opens);
   else if (named) ask("person", named.dataset.person, named.dataset.role);
 });
+// What one types into a dialog that is still on its way would be lost: whoever comes near its button has it sooner.
+for (const approach of ["pointerover", "pointerdown", "focusin"]) {
+  document.addEventListener(approach, ({ target }) => target.closest?.("[data-opens]") && loadDialogs().catch(() => {}), { passive: true });
+}
 addEventListener("online", () => client.wake());
 addEventListener("offline", () => client.wake()); // the sooner it is known, the sooner it is said
 addEventListener("pageshow", ({ persisted }) => persisted && client.wake());

@@ -1,6 +1,7 @@
 // What may be done with one message: the buttons in its row, and the menu behind them.
 
 import { copy } from "./clipboard.js";
+import { offer, walkWithArrows } from "./menu.js";
 import { rightsWith } from "./rights.js";
 import { text } from "./text.js";
 
@@ -8,8 +9,8 @@ const LONG = 500; // ms of a press
 const STRAY = 10; // px that a finger moves while it rests
 
 /**
- * `room()` is the one on show; `act` has what is done with a message elsewhere: edit, remove, unread, report (if that is possible) and
- * its `address`; `notify(words, role)` says something.
+ * `room()` is the one on show; `act` has what is done with a message elsewhere: edit, remove, unread, report and its
+ * `address`; `notify(words, role)` says something.
  */
 export function messageMenu(client, list, { room, act, notify }) {
   const menu = document.querySelector(".message-menu");
@@ -51,7 +52,7 @@ export function messageMenu(client, list, { room, act, notify }) {
     if (name || target === menu) menu.close();
     if (name) acts[name](message);
   });
-  menu.addEventListener("keydown", walk);
+  walkWithArrows(menu);
   menu.addEventListener("close", () => {
     const row = list.querySelector(".is-chosen");
     row?.classList.remove("is-chosen");
@@ -61,8 +62,7 @@ export function messageMenu(client, list, { room, act, notify }) {
   function open(row) {
     [message] = client.veil(room().room, [room().messages.get(Number(row.dataset.seq))]);
     if (!message || message.deleting) return;
-    const offered = rightsWith(room(), message, client.state.me);
-    for (const entry of menu.querySelectorAll("[data-act]")) entry.parentElement.hidden = !offered[entry.dataset.act] || !acts[entry.dataset.act];
+    offer(menu, rightsWith(room(), message, client.state.me));
     row.classList.add("is-chosen");
     row.querySelector(".more").ariaExpanded = "true";
     menu.showModal();
@@ -86,15 +86,5 @@ export function messageMenu(client, list, { room, act, notify }) {
     if (!pressed || stays) return;
     clearTimeout(pressed.timer);
     pressed = undefined;
-  }
-
-  /** Arrows walk through the menu, whose ends meet. */
-  function walk(event) {
-    const entries = [...menu.querySelectorAll("li:not([hidden]) button")];
-    const place = entries.indexOf(document.activeElement);
-    const next = { ArrowUp: place - 1, ArrowDown: place + 1, Home: 0, End: -1 }[event.key];
-    if (next === undefined) return;
-    event.preventDefault();
-    entries.at(next % entries.length).focus();
   }
 }

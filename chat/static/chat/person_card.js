@@ -75,10 +75,10 @@ export function personCard(client, { choose, report, confirm }) {
     if (!shared) return;
     const small = room.receipts.size > 0;
     const isIn = !small || room.receipts.has(user);
-    const known = small ? roleOf(room, user) : (role ?? roleOf(room, user));
-    const { appoint, remove: removable } = mine || !isIn ? { appoint: [] } : rightsOver(room, user, known);
-    const place = isIn ? text(`role.${known}`) : text("person.outside");
-    write(dialog.querySelector("h3"), text("person.in", { name: nameOf(room), role: place }));
+    const known = mine ? room.role : small ? roleOf(room, user) : role;
+    const { appoint, remove: removable } = mine || !isIn ? { appoint: [] } : rightsOver(room, known);
+    const place = isIn ? known && text(`role.${known}`) : text("person.outside");
+    write(dialog.querySelector("h3"), place ? text("person.in", { name: nameOf(room), role: place }) : nameOf(room));
     button("invite").hidden = isIn || !rights(room).invite;
     for (const other of ["owner", "moderator", "member"]) button(other).hidden = !appoint.includes(other);
     button("remove").hidden = !removable;

@@ -1,7 +1,5 @@
 // What a person may do in a room, by their role in it. The server decides; this only spares them buttons that it would refuse.
 
-import { roleOf } from "./people.js";
-
 const MANAGERS = ["owner", "moderator"];
 
 /** Everything false where it may not be done; `write` tells whether the room as such lets one write. */
@@ -18,8 +16,8 @@ export function rights(room) {
   };
 }
 
-/** What one may do to another member of a room: {appoint: the roles that they may be given, remove}. */
-export function rightsOver(room, user, role = roleOf(room, user)) {
+/** What one may do to another member of a room, by their role, if it is known: {appoint: the roles that they may be given, remove}. */
+export function rightsOver(room, role) {
   const shared = room.kind === "group" || room.kind === "feed";
   const owns = shared && room.role === "owner";
   return {

@@ -63,7 +63,7 @@ export function roomView(client, drafts, { notify, address, visit, redraw, repor
       edit: writing.beginEdit,
       remove,
       unread: ({ seq }) => client.markUnread(entered, seq).catch((error) => notify(reason(error))),
-      report: report && ((message) => report(room(), message)),
+      report: (message) => report(room(), message),
     },
   });
 

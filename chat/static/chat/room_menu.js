@@ -1,6 +1,7 @@
 // What one may do with the room on show: a menu behind the button in its head.
 
 import { closesBeside, formDialog } from "./dialog.js";
+import { offer, walkWithArrows } from "./menu.js";
 import { isMuted } from "./reducer.js";
 import { isLastOwner, rights } from "./rights.js";
 import { nameOf } from "./rooms.js";
@@ -41,7 +42,7 @@ export function roomMenu(client, { confirm, invite, openCard, left, notify }) {
     menu.close();
     await acts[name]();
   });
-  menu.addEventListener("keydown", walk);
+  walkWithArrows(menu);
 
   return { open: () => menu.showModal(), render };
 
@@ -50,9 +51,8 @@ export function roomMenu(client, { confirm, invite, openCard, left, notify }) {
     current = id;
     const shown = room();
     const may = shown ? rights(shown) : {};
-    const offered = { person: shown?.kind === "direct", mute: shown && !isMuted(shown), unmute: shown && isMuted(shown), invite: may.invite, rename: may.rename, archive: may.archive && !shown.archived, restore: may.archive && shown.archived, leave: may.leave };
-    for (const [name, is] of Object.entries(offered)) menu.querySelector(`[data-act="${name}"]`).parentElement.hidden = !is;
-    if (offered.person) write(menu.querySelector('[data-act="person"]'), text("person.about", { name: shown.peer }));
+    offer(menu, { person: shown?.kind === "direct", mute: shown && !isMuted(shown), unmute: shown && isMuted(shown), invite: may.invite, rename: may.rename, archive: may.archive && !shown.archived, restore: may.archive && shown.archived, leave: may.leave });
+    if (shown?.kind === "direct") write(menu.querySelector('[data-act="person"]'), text("person.about", { name: shown.peer }));
   }
 
   async function archive() {
@@ -78,16 +78,6 @@ export function roomMenu(client, { confirm, invite, openCard, left, notify }) {
       notify(reason(error));
       return false;
     }
-  }
-
-  /** Arrows walk through the menu, whose ends meet. */
-  function walk(event) {
-    const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
-    if (!step) return;
-    event.preventDefault();
-    const buttons = [...menu.querySelectorAll("li:not([hidden]) button")];
-    const place = buttons.indexOf(document.activeElement);
-    buttons[(place + step + buttons.length) % buttons.length].focus();
   }
 }
 
