@@ -126,7 +126,7 @@ def test_who_may_not_is_offered_nothing_that_the_server_would_refuse(alice, bob)
     expect(bob.writing).to_be_hidden()
     expect(bob.page.locator(".closed")).to_have_text("Only alice can write here.")
     bob.page.get_by_role("button", name="What can be done here").click()
-    expect(dialog(bob, "Room").get_by_role("button")).to_have_text(["Leave…"])
+    expect(dialog(bob, "Room").get_by_role("button")).to_have_text(["Mute", "Leave…"])
     bob.page.keyboard.press("Escape")
     expect(card(bob, "alice").get_by_role("button")).to_have_text(
         ["", "Write to alice", "Block", "Report…"]
@@ -235,7 +235,7 @@ def test_the_focus_returns_and_escape_closes_what_is_open_first(alice, bob):
     more = page.get_by_role("button", name="What can be done here")
     more.focus()
     page.keyboard.press("Enter")
-    expect(dialog(alice, "Room").get_by_role("button", name="Invite people…")).to_be_focused()
+    expect(dialog(alice, "Room").get_by_role("button", name="Mute")).to_be_focused()
     page.keyboard.press("ArrowUp")
     expect(dialog(alice, "Room").get_by_role("button", name="Leave…")).to_be_focused()
     page.keyboard.press("Escape")
