@@ -83,6 +83,12 @@ def test_what_was_read_is_unread_no_longer(as_alice, alice, bob, kitchen):
     assertNotContains(as_alice.get(address(kitchen)), ">New messages<")
 
 
+def test_only_an_announcement_is_marked_as_one(as_alice, alice, kitchen):
+    say(alice, kitchen, "Hello")
+    messaging.proclaim(kitchen.pk, "Down at noon", alice)
+    assertContains(as_alice.get(address(kitchen)), "Announcement", count=1)
+
+
 def test_a_room_opens_where_the_unread_begin_and_nothing_is_skipped(as_alice, alice, bob, kitchen):
     say(alice, kitchen, "known")
     say(bob, kitchen, *map(str, range(2, 120)))
