@@ -284,7 +284,7 @@ def test_the_environment_for_production_is_a_careful_one(tmp_path):
             env={**kept, **named, **files},
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=4 * PATIENCE,  # each file is made small and compressed
         )
         assert process.returncode == 0, process.stderr
     assert "no issues" in process.stdout
