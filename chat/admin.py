@@ -186,7 +186,10 @@ class MessageAdmin(Unchangeable, ByRoomOrPerson):
     list_display = ["__str__", "room", "sender", "created_at", "edited_at", "deleted"]
     list_select_related = ["room", "sender"]
     ordering = ["-pk"]
-    fields = ["room", "seq", "rev", "sender", "body", "created_at", "edited_at", "deleted"]
+    fields = [
+        *("room", "seq", "rev", "sender", "announcement", "body"),
+        *("created_at", "edited_at", "deleted"),
+    ]
 
     def get_deleted_objects(
         self, objs: Iterable[Message], request: HttpRequest
