@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from . import access, conf
+from . import access, conf, users
 from .access import MANAGERS
 from .errors import BadFrame, Forbidden, Muted, NotFound
 from .models import Access, Membership, Room
@@ -150,7 +150,7 @@ def _insist_on_life(room: Room) -> None:
 
 
 def leave(user: AbstractBaseUser, room_id: str) -> None:
-    """Give up one's seat. The oldest moderator or member follows a last owner.
+    """Give up one's seat. The oldest moderator or member who may log in follows a last owner.
 
     Muted if they could come back with a voice.
     """
@@ -208,7 +208,8 @@ def appoint(actor: AbstractBaseUser, room_id: str, user: AbstractBaseUser, role:
 
 
 def _others_own(room: Room, membership: Membership) -> bool:
-    return room.memberships.filter(role=OWNER).exclude(pk=membership.pk).exists()
+    others = room.memberships.filter(role=OWNER, user__in=users.active())
+    return others.exclude(pk=membership.pk).exists()
 
 
 # What concerns nobody else
@@ -318,11 +319,13 @@ def _unseat(room: Room, membership: Membership) -> None:
         list(room.memberships.select_for_update(no_key=True).order_by("pk").values_list("pk"))
     membership.delete()
     if membership.role == OWNER:
-        rest = Membership.objects.filter(room=room)
-        if not rest.filter(role=OWNER).exists():
+        rest = Membership.objects.filter(room=room).order_by("pk")
+        active = rest.filter(user__in=users.active())
+        if not active.filter(role=OWNER).exists():
             heir = (
-                rest.filter(role=Membership.Role.MODERATOR).order_by("pk").first()
-                or rest.order_by("pk").first()
+                active.filter(role=Membership.Role.MODERATOR).first()
+                or active.first()
+                or rest.first()  # who may be let in again
             )
             if heir is not None:
                 heir.role = OWNER

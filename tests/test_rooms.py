@@ -306,6 +306,11 @@ def test_what_was_said_stays_when_everybody_has_left(alice, bob, kitchen):
     assert kitchen.messages.count() == 1
 
 
+def deactivate(somebody):
+    somebody.is_active = False
+    somebody.save(update_fields=["is_active"])
+
+
 @pytest.fixture
 def office(alice, bob, charlie):
     """Owned by alice; bob, charlie and dora came in this order."""
@@ -327,6 +332,21 @@ def test_nobody_follows_while_there_is_another_owner(alice, charlie, office):
     promote(charlie, office, OWNER)
     rooms.leave(alice, office.pk)
     assert roles(office) == {"bob": "member", "charlie": "owner", "dora": "member"}
+
+
+def test_nobody_inherits_a_room_who_may_not_log_in(alice, bob, office):
+    deactivate(bob)
+    rooms.leave(alice, office.pk)
+    assert roles(office) == {"bob": "member", "charlie": "owner", "dora": "member"}
+
+
+def test_an_owner_who_may_not_log_in_is_followed_as_well(alice, bob, office):
+    promote(bob, office, OWNER)
+    deactivate(bob)
+    with pytest.raises(Forbidden):
+        rooms.appoint(alice, office.pk, alice, "member")
+    rooms.leave(alice, office.pk)
+    assert roles(office) == {"bob": "owner", "charlie": "owner", "dora": "member"}
 
 
 # Bring in and send out
