@@ -19,7 +19,7 @@ from django.db import (
 from django.test import Client
 from django.utils import timezone
 
-from chat import api, authentication, control, messaging, rooms
+from chat import access, api, authentication, control, messaging
 from chat.models import Token
 from tests.callers import Caller, messages, refusal
 from tests.conftest import PASSWORD, token
@@ -432,7 +432,7 @@ def test_a_full_disk_is_told(alice, kitchen):
 @pytest.mark.parametrize("debug", [True, False])
 def test_a_mistake_of_ours_shows_nothing_of_it_and_is_in_the_log(alice, settings, caplog, debug):
     settings.DEBUG = debug
-    with patch.object(rooms, "standing", side_effect=RuntimeError("the secret")):
+    with patch.object(access, "standing", side_effect=RuntimeError("the secret")):
         response = Caller(token(alice)).ask("GET", "/api/rooms")
     assert refusal(response) == (500, "internal")
     assert b"secret" not in response.content
@@ -456,7 +456,7 @@ def test_a_table_that_is_missing_is_no_outage(alice, caplog):
     caller = Caller(token(alice))
     with pytest.raises(Error) as missing, transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT * FROM nowhere")
-    with patch.object(rooms, "standing", side_effect=missing.value):
+    with patch.object(access, "standing", side_effect=missing.value):
         assert refusal(caller.ask("GET", "/api/rooms")) == (500, "internal")
     assert "nowhere" in caplog.text
 

@@ -25,7 +25,7 @@ BODIES = [
 def message(room, sender, seq, body="Hello"):
     """The values of a row, in the order of BORN_WITH."""
     born = (room.pk, seq, seq, seq, sender.pk, uuid4(), bytes(range(16)), body, timezone.now())
-    return dict(zip(BORN_WITH, (*born, None, False), strict=True))
+    return dict(zip(BORN_WITH, (*born, None, False, False), strict=True))
 
 
 def insert(*messages):
