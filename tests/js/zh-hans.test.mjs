@@ -24,6 +24,6 @@ test("the page speaks what was loaded", () => {
   assert.equal(text("unread", { count: 1 }), "1 条未读消息");
   assert.equal(typingWords(["小明", "bob"]), "小明 和 bob 正在输入…");
   assert.equal(listNames(["小明", "小红", "小刚"]), "小明、小红和小刚");
-  assert.match(presenceWords({ online: false, last_seen: "2024-03-05T12:00:00Z" }), /^2024年3月5日 在线$/);
+  assert.match(presenceWords({ online: false, last_seen: "2024-03-05T12:00:00Z" }), /^上次在线：2024年3月5日$/);
   delete globalThis.document;
 });

@@ -202,7 +202,7 @@ def test_a_message_and_a_person_are_reported(alice, bob):
         each.enter("Kitchen")
     bob.say("Something nasty")
     choose(alice.message("Something nasty"), "Report…")
-    form = dialog(alice, "Report this message of bob")
+    form = dialog(alice, "Report this message by bob")
     expect(form.get_by_text("Something nasty")).to_be_visible()
     form.get_by_label("What is wrong?").fill("It is nasty.")
     form.get_by_role("button", name="Send").click()

@@ -1,6 +1,8 @@
 // A hand-held WebSocket client: opens, sends and closes as it is told, and shows everything that comes.
 
+import { copy } from "./clipboard.js";
 import { compose, examples, ready, roomsIn } from "./dialects.js";
+import { clientId } from "./outbox.js";
 import { clone, show, write } from "./rows.js";
 import { closing, pretty, Transcript } from "./transcript.js";
 
@@ -40,7 +42,7 @@ find(".clear").addEventListener("click", () => {
   transcript.clear();
   drawSoon();
 });
-find(".copy").addEventListener("click", copy);
+find(".copy").addEventListener("click", copyAll);
 isPretty.addEventListener("change", () => {
   list.replaceChildren();
   draw();
@@ -82,7 +84,7 @@ function close() {
 
 function say() {
   const { to, kind, body } = message.elements;
-  send(compose(isJSON() ? "chat.v1.json" : "chat", { to: to.value, isRoom: kind.value === "room", body: body.value, ref: nextRef(), id: newId() }));
+  send(compose(isJSON() ? "chat.v1.json" : "chat", { to: to.value, isRoom: kind.value === "room", body: body.value, ref: nextRef(), id: clientId() }));
   body.value = "";
 }
 
@@ -105,7 +107,7 @@ function attempt(action) {
 function fillIn() {
   const example = examples.find(({ type }) => type === frame.elements.example.value);
   const [room] = known.keys();
-  frame.elements.raw.value = ready(example, { ref: nextRef(), id: newId(), room });
+  frame.elements.raw.value = ready(example, { ref: nextRef(), id: clientId(), room });
 }
 
 function learn(data) {
@@ -113,14 +115,6 @@ function learn(data) {
     if (!known.has(id)) find("#known-rooms").append(new Option(name, id));
     known.set(id, name);
   }
-}
-
-// `crypto.randomUUID` is there on secure origins only; a console is also for a server in the next room.
-function newId() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = (bytes[6] & 0x0f) | 0x40;
-  bytes[8] = (bytes[8] & 0x3f) | 0x80;
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("").replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }
 
 function nextRef() {
@@ -167,12 +161,8 @@ function made({ time, kind, data }) {
   return element;
 }
 
-async function copy() {
-  const copied = find(".copied");
-  try {
-    await navigator.clipboard.writeText(transcript.toString());
-    write(copied, copied.dataset.done);
-  } catch {
-    write(copied, copied.dataset.failed);
-  }
+async function copyAll() {
+  const outcome = find(".copied");
+  const isCopied = await copy(transcript.toString());
+  write(outcome, isCopied ? outcome.dataset.done : outcome.dataset.failed);
 }
