@@ -179,7 +179,6 @@ if not DEBUG:
         "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
         "staticfiles": {"BACKEND": "project.storage.HashedFiles"},
     }
-    SERVESTATIC_MINIFY = True
 
 LOG_FORMAT = env.one_of("LOG_FORMAT", ("text", "json"), default="text")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
