@@ -76,6 +76,8 @@ def test_a_server_that_restarts_loses_and_doubles_nothing(alice, bob, server):
         each.sees("Once", "while it", "was down")
     bob.say("I have it all.")
     alice.sees("Once", "while it", "was down", "I have it all.")
+    for each in (alice, bob):
+        each.forgive_the_outage()
 
 
 def test_whoever_logs_out_elsewhere_loses_nothing_by_logging_in_again(newcomer):
