@@ -19,6 +19,7 @@ SMALLER = {"js": jsmin, "css": smaller_style}
 class HashedFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
     # JavaScript modules import each other by name: those names need the hashes too.
     support_js_module_import_aggregation = True
+    max_post_process_passes = 20  # one for each step from module to module
 
     def _save(self, name: str, content: Any) -> str:
         """Leave at home what only readers of our source need; others publish as they like."""
