@@ -25,6 +25,7 @@ class HashedFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
         """Leave at home what only readers of our source need; others publish as they like."""
         kind = name.rpartition(".")[2]
         if name.startswith("chat/") and kind in SMALLER:
-            content = ContentFile(SMALLER[kind](content.read().decode()).encode())
+            text = b"".join(content.chunks()).decode()  # from its beginning, wherever it was left
+            content = ContentFile(SMALLER[kind](text).encode())
         saved: str = super()._save(name, content)
         return saved

@@ -17,7 +17,9 @@ def wire(tmp_path):
     storage = HashedFiles(location=tmp_path)
 
     def travel(name: str, text: str) -> str:
-        saved = storage.save(name, ContentFile((text * 50).encode()))
+        content = ContentFile((text * 50).encode())
+        storage.hashed_name(name, content)  # has read it
+        saved = storage.save(name, content)
         storage.compressor = storage.create_compressor(quiet=True)
         [compressed] = storage.compressor.compress(storage.path(saved))
         with gzip.open(compressed, "rt") as file:
