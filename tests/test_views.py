@@ -62,6 +62,7 @@ def test_the_page_tells_its_scripts_who_is_there(as_alice):
             "hide_typing": False,
             "hide_presence": False,
         },
+        "remembered": {"theme": "", "language": ""},
     }
 
 
