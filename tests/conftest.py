@@ -15,7 +15,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection, transaction
-from django.test import TransactionTestCase
+from django.test import Client, TransactionTestCase
 
 from chat import authentication, limits, rooms, watch
 from chat.consumers import ChatConsumer
@@ -144,6 +144,19 @@ def bob(db: None) -> Any:
 @pytest.fixture
 def charlie(db: None) -> Any:
     return user("charlie")
+
+
+@pytest.fixture
+def as_alice(client: Client, alice: Any) -> Client:
+    """A browser without JavaScript in which she is logged in."""
+    client.force_login(alice)
+    return client
+
+
+@pytest.fixture
+def as_charlie(client: Client, charlie: Any) -> Client:
+    client.force_login(charlie)
+    return client
 
 
 @pytest.fixture

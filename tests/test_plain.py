@@ -15,18 +15,6 @@ from chat.models import Membership, Message, Room
 ROOMS = "/plain/"
 
 
-@pytest.fixture
-def as_alice(client, alice):
-    client.force_login(alice)
-    return client
-
-
-@pytest.fixture
-def as_charlie(client, charlie):
-    client.force_login(charlie)
-    return client
-
-
 def address(room):
     return f"/plain/r/{room.pk}/"
 

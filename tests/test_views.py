@@ -17,18 +17,6 @@ FIELDS = ("username", "password")
 NEWCOMER = {"username": "dora", "password1": "tide-and-pebble", "password2": "tide-and-pebble"}
 
 
-@pytest.fixture
-def as_alice(client, alice):
-    client.force_login(alice)
-    return client
-
-
-@pytest.fixture
-def as_charlie(client, charlie):
-    client.force_login(charlie)
-    return client
-
-
 def config(response):
     """What the page tells its scripts."""
     found = re.search(
