@@ -410,12 +410,15 @@ def test_a_chosen_theme_stays(alice):
     alice.page.get_by_role("radio", name="Dark").check()
     by_night = alice.page.evaluate(background)
     assert by_night != by_day
+    saved = alice.page.locator(".settings-dialog .outcome")
+    expect(saved).to_have_text("Saved.")
     alice.page.reload()
     assert alice.page.evaluate(background) == by_night
     alice.page.get_by_role("button", name="Settings").click()
     expect(alice.page.get_by_role("radio", name="Dark")).to_be_checked()
     alice.page.get_by_role("radio", name="As the system").check()
     assert alice.page.evaluate(background) == by_day
+    expect(saved).to_have_text("Saved.")
 
 
 # As production serves it

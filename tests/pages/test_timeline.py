@@ -108,6 +108,36 @@ def test_rows_are_only_there_for_what_is_near(reader):
     expect(reader.messages.last).to_be_in_viewport()
 
 
+def test_a_window_may_change_between_an_answer_and_the_next_frame(alice, station):
+    page = alice.page
+    alice.enter("Kitchen")
+    page.reload()
+    alice.link("Station").evaluate(
+        """(link) => {
+        globalThis.held = [];
+        globalThis.draw = requestAnimationFrame;
+        link.click();
+        requestAnimationFrame(() => {
+            globalThis.requestAnimationFrame = (callback) => held.push(callback);
+        });
+    }"""
+    )
+    page.evaluate(
+        """async () => {
+        while (held.length === 0) await new Promise((done) => setTimeout(done));
+    }"""
+    )
+    page.set_viewport_size({"width": 1280, "height": 500})
+    page.evaluate("() => new Promise((done) => draw(() => setTimeout(done)))")
+    page.evaluate(
+        """() => {
+        globalThis.requestAnimationFrame = draw;
+        held.forEach((callback) => draw(callback));
+    }"""
+    )
+    expect(alice.messages.last).to_be_in_viewport()
+
+
 def test_what_one_reads_does_not_move(reader, station):
     page = reader.page
     scroll_until(page, -1_500, "last < 990")

@@ -180,7 +180,7 @@ export class Place {
   #resized() {
     this.#height = this.#log.clientHeight;
     this.hold(() => {});
-    this.#moved();
+    if (this.#stretch) this.#moved(); // otherwise the rows are yet to be drawn, and then one is somewhere
   }
 
   #scrolled() {
