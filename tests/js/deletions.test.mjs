@@ -152,3 +152,13 @@ test("a clock that was put back makes nobody wait", async () => {
   await clock.advance(6_000);
   assert.equal(told.length, 1);
 });
+
+test("a memory that holds nonsense is forgotten, but for what makes sense", () => {
+  const sound = { room: "kitchen", seq: 1, due: clock.now() };
+  for (const nonsense of ["{", "7", "null", "{}", '[null, 7, {}, {"room": "kitchen"}, {"room": "kitchen", "seq": "1", "due": 1}]']) {
+    memory.tab().set("alice", nonsense);
+    assert.equal(veil(open()), undefined);
+  }
+  memory.tab().set("alice", JSON.stringify([null, { room: "kitchen", seq: 2 }, sound]));
+  assert.deepEqual(veil(open()), { undo: true });
+});

@@ -126,7 +126,7 @@ export class Deletions {
 
   // What another tab took back, or has seen done, ends here too.
   #recall(words) {
-    const kept = words ? JSON.parse(words) : [];
+    const kept = parsed(words);
     const names = new Set(kept.map(({ room, seq }) => name(room, seq)));
     for (const [known, item] of this.#items) if (!names.has(known)) this.#forget(item);
     for (const item of kept) this.#take(item);
@@ -134,3 +134,11 @@ export class Deletions {
 }
 
 const name = (room, seq) => `${room} ${seq}`;
+
+function parsed(words) {
+  try {
+    return JSON.parse(words || "[]").filter((item) => typeof item?.room === "string" && Number.isInteger(item.seq) && Number.isFinite(item.due));
+  } catch {
+    return [];
+  }
+}
