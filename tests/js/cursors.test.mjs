@@ -55,6 +55,13 @@ test("the end of an older resume does not end a newer one", () => {
   assert.equal(cursors.message(message(15)), "ignore");
 });
 
+test("a resume that one's leaving cut short keeps nobody who is back from the next one", () => {
+  cursors.resume("kitchen");
+  cursors.room({ room: "kitchen", left: true });
+  cursors.room(room({ delivered_rev: 20 }));
+  assert.equal(cursors.message(message(22)), "resume");
+});
+
 test("a jump during the first resume of a connection waits for its end", () => {
   cursors.everything();
   assert.equal(cursors.message(message(15)), "ignore");

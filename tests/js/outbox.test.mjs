@@ -176,6 +176,13 @@ test("what one tab got answered leaves the other tab too", async () => {
   assert.deepEqual(sent(), []);
 });
 
+test("what is read from the storage twice at once is there once", async () => {
+  outbox.add("kitchen", "hello");
+  const next = open();
+  await Promise.all([next.load(), next.load()]);
+  assert.equal(items.length, 1);
+});
+
 test("a client id is a UUID, with a secure context and without", () => {
   const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
   const insecure = { getRandomValues: (bytes) => globalThis.crypto.getRandomValues(bytes) };

@@ -58,6 +58,7 @@ export class Cursors {
   room({ room, delivered_rev, left }) {
     if (left) {
       this.#applied.delete(room);
+      this.#resuming.delete(room);
       this.#unacknowledged.delete(room);
     } else if (!this.#applied.has(room)) {
       this.#applied.set(room, delivered_rev);

@@ -34,8 +34,9 @@ export class Outbox {
 
   /** Takes in what earlier pages of this person left behind. */
   async load() {
+    // While it reads, one that is known may be answered, and another read may bring one.
     const known = new Set(this.#items.map(({ id }) => id));
-    const left = (await this.#edges.storage.all()).filter(({ id }) => !known.has(id));
+    const left = (await this.#edges.storage.all()).filter(({ id }) => !known.has(id) && !this.#find(id));
     if (left.length === 0) return;
     this.#items = [...this.#items, ...left].sort((a, b) => a.at - b.at);
     this.#changed();
