@@ -64,7 +64,7 @@ def user_saved(
 
 def open_direct(user: AbstractBaseUser, peer: AbstractBaseUser) -> Room:
     """The direct room of these two; made when they meet for the first time."""
-    pair = "|".join(sorted({str(user.pk), str(peer.pk)}))
+    pair = _pair(user, peer)
     found = Room.objects.filter(pair=pair).first()
     if found is not None:
         return found
@@ -75,6 +75,10 @@ def open_direct(user: AbstractBaseUser, peer: AbstractBaseUser) -> Room:
         if room.pk == new.pk:  # otherwise somebody else opened it at the same moment
             _seat(room, {u.pk: u for u in (user, peer)}.values())
     return room
+
+
+def _pair(user: AbstractBaseUser, peer: AbstractBaseUser) -> str:
+    return "|".join(sorted({str(user.pk), str(peer.pk)}))
 
 
 def create(
@@ -92,6 +96,8 @@ def create(
     _give_name(room, name)
     if _owns_many(owner):
         raise Forbidden("You own as many rooms as anybody may.")
+    members = list(members)
+    _insist_on_peace(owner, members)
     with transaction.atomic():
         room.save(force_insert=True)
         _insert_seats(room, [owner], OWNER)
@@ -114,6 +120,18 @@ def _owns_many(user: AbstractBaseUser) -> bool:
     """As many as anybody may; who makes some at the same moment may get one more."""
     owned = Membership.objects.filter(user_id=user.pk, role=OWNER)
     return owned.count() >= conf.ROOMS_OWNED
+
+
+def _insist_on_peace(actor: AbstractBaseUser, guests: Iterable[AbstractBaseUser]) -> None:
+    """Nobody is brought in by whom they block, nor by who blocks them.
+
+    As in their direct room: if only one way were refused, it would tell who of them it was.
+    """
+    pairs = {_pair(actor, guest): users.username(guest) for guest in guests}
+    blocked = Room.objects.filter(pair__in=list(pairs), blocked=True)
+    found = set(blocked.values_list("pair", flat=True))
+    if names := ", ".join(sorted(name for pair, name in pairs.items() if pair in found)):
+        raise Forbidden(f"You cannot bring in whom you block or who blocks you: {names}.")
 
 
 def rename(actor: AbstractBaseUser, room_id: str, name: str) -> None:
@@ -171,13 +189,14 @@ def _insist_on_voice(membership: Membership) -> None:
         raise Muted("You may not leave this room while you are muted.", retry_after_ms=wait)
 
 
-def invite(actor: AbstractBaseUser, room_id: str, *users: AbstractBaseUser) -> None:
+def invite(actor: AbstractBaseUser, room_id: str, *guests: AbstractBaseUser) -> None:
     """An owner or moderator brings people in; into an open room anybody who is there."""
     with transaction.atomic():
         room = _lock(room_id)
         _insist_on_role(room, actor, Membership.Role.values if room.open else MANAGERS)
         _insist_on_life(room)
-        _seat(room, users)
+        _insist_on_peace(actor, guests)
+        _seat(room, guests)
 
 
 def remove(actor: AbstractBaseUser, room_id: str, user: AbstractBaseUser) -> None:

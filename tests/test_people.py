@@ -5,9 +5,9 @@ import pytest
 from chat import messaging, people, rooms
 from chat.errors import BadFrame, Forbidden
 from chat.models import Room
-from tests.callers import Caller
+from tests.callers import Caller, refusal
 from tests.conftest import token
-from tests.conversation import at_once, draft, post, queries, say, seat_of
+from tests.conversation import at_once, crowd, draft, post, queries, say, seat_of
 from tests.failures import meanwhile
 from tests.fake_browser import browser, text_page
 
@@ -146,6 +146,60 @@ def test_a_block_concerns_no_other_room(alice, bob, charlie, kitchen, direct):
     people.block(alice, bob, True)
     say(bob, kitchen, "Still here")
     assert post(draft(charlie, rooms.open_direct(charlie, alice))).new
+
+
+@pytest.mark.parametrize("blocker", ["alice", "bob"])
+@pytest.mark.parametrize("is_open", [False, True])
+def test_neither_of_two_brings_the_other_into_a_room(alice, bob, charlie, blocker, is_open):
+    """Whoever of them it was: who tries learns no more than by writing."""
+    people.block(*((alice, bob) if blocker == "alice" else (bob, alice)), True)
+    garden = rooms.create(bob, "Garden", open=is_open)
+    with pytest.raises(Forbidden, match="blocks you: alice"):
+        rooms.invite(bob, garden.pk, charlie, alice)
+    with pytest.raises(Forbidden, match="blocks you: alice"):
+        rooms.create(bob, "Cellar", members=[charlie, alice])
+    assert set(garden.memberships.values_list("user", flat=True)) == {bob.pk}
+    assert not Room.objects.filter(name="Cellar").exists()
+
+
+def test_who_blocks_nobody_any_more_is_brought_in_again(alice, bob):
+    people.block(alice, bob, True)
+    people.block(alice, bob, False)
+    garden = rooms.create(bob, "Garden", members=[alice])
+    assert seat_of(alice, garden).role == "member"
+
+
+def test_others_and_the_site_itself_seat_them_in_one_room(alice, bob, charlie):
+    people.block(alice, bob, True)
+    garden = rooms.create(charlie, "Garden", members=[alice, bob])
+    rooms.dismiss(alice, garden.pk)
+    assert rooms.place(alice, garden.pk).role == "member"
+
+
+async def test_bob_is_told_whom_he_cannot_bring_in(application, tokens, alice, bob, charlie):
+    await meanwhile(people.block, alice, bob, True)
+    async with browser(application, tokens["bob"]) as page:
+        garden = (await page.ask("create", name="Garden"))["room"]
+        for refusal in (
+            await page.ask("invite", room=garden, users=["charlie", "alice"]),
+            await page.ask("create", name="Cellar", members=["charlie", "alice"]),
+        ):
+            assert refusal["code"] == "forbidden"
+            assert refusal["detail"].endswith(" alice.")
+
+
+def test_over_http_nobody_is_brought_in_either(alice, bob):
+    people.block(alice, bob, True)
+    body = {"name": "Garden", "members": ["alice"]}
+    assert refusal(Caller(token(bob)).ask("POST", "/api/rooms", body)) == (403, "forbidden")
+    assert not Room.objects.filter(name="Garden").exists()
+
+
+def test_bringing_in_many_costs_the_same_as_bringing_in_one(alice, bob, charlie, kitchen):
+    crowd(kitchen, 20)
+    many = [seat.user for seat in kitchen.memberships.select_related("user")]
+    one = queries(lambda: rooms.create(charlie, "Garden", members=[alice]))
+    assert queries(lambda: rooms.create(charlie, "Garden", members=many)) == one
 
 
 def test_a_post_costs_no_query_more_because_of_blocks(alice, bob, kitchen, direct):
