@@ -339,12 +339,12 @@ def _create(
 
 
 def _block(user: AbstractBaseUser, name: str, blocked: bool) -> Seat:
-    return access.seat(user.pk, people.block(user, users.named(name), blocked).pk)
+    return access.seat(user.pk, people.block(user, users.known(name), blocked).pk)
 
 
 def _report(user: AbstractBaseUser, report: frames.Report) -> None:
     if report.user is not None:
-        reports.report_person(user, users.named(report.user), report.reason, report.room)
+        reports.report_person(user, users.known(report.user), report.reason, report.room)
     elif report.room is not None and report.seq is not None:
         reports.report_message(user, report.room, report.seq, report.reason)
 

@@ -71,6 +71,11 @@ def promote(user: Any, room: Room, role: str = Membership.Role.MODERATOR) -> Non
     Membership.objects.filter(room=room, user=user).update(role=role)
 
 
+def deactivate(somebody: Any) -> None:
+    somebody.is_active = False
+    somebody.save(update_fields=["is_active"])
+
+
 def read_on(room: Room, cursor: Cursor | None = None, size: int = conf.PAGE) -> list[Page]:
     """Page after page of a room, up to its head."""
     cursor = cursor or Cursor(0)

@@ -7,7 +7,7 @@ from chat.errors import BadFrame, Forbidden
 from chat.models import Room
 from tests.callers import Caller, refusal
 from tests.conftest import token
-from tests.conversation import at_once, crowd, draft, post, queries, say, seat_of
+from tests.conversation import at_once, crowd, deactivate, draft, post, queries, say, seat_of
 from tests.failures import meanwhile
 from tests.fake_browser import browser, text_page
 
@@ -134,6 +134,17 @@ def test_whom_one_has_never_met_can_be_blocked(alice, charlie):
     assert is_blocked(room)
     with pytest.raises(Forbidden):
         post(draft(charlie, room))
+
+
+async def test_who_has_been_deactivated_is_blocked_and_unblocked_as_well(
+    application, tokens, alice, bob, direct
+):
+    await meanwhile(deactivate, bob)
+    async with browser(application, tokens["alice"]) as page:
+        for blocked in (True, False):
+            answer = await page.ask("block", user="bob", blocked=blocked)
+            assert answer["type"] == "ok"
+            assert await meanwhile(is_blocked, direct) is blocked
 
 
 def test_nobody_blocks_themselves(alice):

@@ -6,7 +6,7 @@ from django.contrib.auth.models import Permission
 from chat import conf, messaging, reports, rooms
 from chat.errors import BadFrame, Empty, Forbidden, InvalidText, NotFound, TooLong
 from chat.models import Message, Report
-from tests.conversation import say
+from tests.conversation import deactivate, say
 from tests.failures import meanwhile
 from tests.fake_browser import browser
 
@@ -41,6 +41,18 @@ async def test_alice_reports_bob(application, tokens, alice, bob, kitchen):
     report = await meanwhile(only)
     assert (report.person_id, report.room_id, report.seq) == (bob.pk, kitchen.pk, None)
     assert (report.body, report.reason) == ("", "Writes too much")
+
+
+async def test_who_has_been_deactivated_is_reported_as_well(
+    application, tokens, alice, bob, kitchen
+):
+    await meanwhile(say, bob, kitchen, "Buy my pans")
+    await meanwhile(deactivate, bob)
+    async with browser(application, tokens["alice"]) as page:
+        for what in ({"room": kitchen.pk, "seq": 1}, {"user": "bob"}):
+            assert (await page.ask("report", **what, reason="Spam"))["type"] == "ok"
+    about = await meanwhile(lambda: list(Report.objects.values_list("person", flat=True)))
+    assert about == [bob.pk, bob.pk]
 
 
 async def test_charlie_cannot_report_what_he_cannot_see(application, tokens, bob, kitchen):

@@ -21,6 +21,7 @@ from tests.conversation import (
     at_once,
     bodies,
     crowd,
+    deactivate,
     draft,
     post,
     promote,
@@ -304,11 +305,6 @@ def test_what_was_said_stays_when_everybody_has_left(alice, bob, kitchen):
         rooms.leave(person, kitchen.pk)
     assert names(kitchen) == set()
     assert kitchen.messages.count() == 1
-
-
-def deactivate(somebody):
-    somebody.is_active = False
-    somebody.save(update_fields=["is_active"])
 
 
 @pytest.fixture
