@@ -1,6 +1,7 @@
 """Somebody with a real browser, who does and sees what people do and see."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -89,7 +90,10 @@ class Person:
         """These, once, and nothing behind them."""
         shown = self.page.locator(".message .body")
         expect(shown.last).to_have_text(bodies[-1])
-        assert shown.all_text_contents()[-len(bodies) :] == list(bodies)
+        give_up = time.monotonic() + PATIENCE / 1_000
+        while (texts := shown.all_text_contents()[-len(bodies) :]) != list(bodies):
+            assert time.monotonic() < give_up, texts
+            self.page.wait_for_timeout(50)
         for body in bodies:
             expect(shown.get_by_text(body, exact=True)).to_have_count(1)
 
