@@ -90,6 +90,7 @@ def test_an_owner_appoints_and_removes(alice, bob):
     bobs = dialog(alice, "bob")
     bobs.get_by_role("button", name="Make moderator").click()
     expect(bobs.get_by_role("heading", name="Garden: moderator")).to_be_visible()
+    expect(bobs.get_by_role("button", name="Make owner")).to_be_focused()
     bob.enter("Garden")
     expect(members(bob)).to_have_text(["Aaliceowner · online", "Bbob (you)moderator · online"])
     bobs.get_by_role("button", name="Remove…").click()
@@ -176,7 +177,7 @@ def test_a_blocked_person_is_folded_away_and_heard_again_after(alice, bob):
     bob.say("Buy my knives!")
     alice.sees("Buy my knives!")
     card(alice, "bob").get_by_role("button", name="Block", exact=True).click()
-    expect(dialog(alice, "bob").get_by_role("button", name="Unblock")).to_be_visible()
+    expect(dialog(alice, "bob").get_by_role("button", name="Unblock")).to_be_focused()
     alice.page.keyboard.press("Escape")
     folded = alice.page.locator(".message.is-folded").last
     expect(folded.locator(".body")).to_have_text("Message of a blocked person · Show")

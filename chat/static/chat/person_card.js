@@ -51,6 +51,7 @@ export function personCard(client, { choose, report, confirm }) {
   function render(room) {
     current = room;
     if (user === null) return;
+    const pressed = dialog.querySelector("[data-act]:focus");
     const mine = user === client.state.me;
     const presence = client.state.people.get(user);
     const blocked = blockedPeople(client.state).has(user);
@@ -65,6 +66,15 @@ export function personCard(client, { choose, report, confirm }) {
     button("unblock").hidden = !blocked;
     button("report").hidden = mine;
     renderRoom(client.state.rooms.get(room), mine);
+    if (pressed && !isShown(pressed)) stayNear(pressed);
+  }
+
+  /** Whoever pressed what is no longer offered stays beside it: at what takes it back, if that is there. */
+  function stayNear(pressed) {
+    const acts = [...pressed.parentElement.children];
+    const place = acts.indexOf(pressed);
+    const near = acts.slice(0, place).findLast(isShown) ?? acts.slice(place).find(isShown);
+    (near ?? dialog.querySelector(".close")).focus();
   }
 
   /** What they are in the room on show, and what one may do about it. */
@@ -99,14 +109,18 @@ export function personCard(client, { choose, report, confirm }) {
   }
 
   async function appoint(as) {
-    await client.appoint(current, user, as);
+    const who = user;
+    await client.appoint(current, who, as);
+    if (user !== who) return; // another card is open by now, or none
     role = as;
     render(current);
   }
 
   async function remove() {
     const [room, who] = [current, user];
-    const name = nameOf(client.state.rooms.get(room));
+    const shown = client.state.rooms.get(room);
+    if (!shown) return;
+    const name = nameOf(shown);
     const sure = await confirm({ title: text("remove.title", { name: who, room: name }), words: text("remove.words"), act: text("remove") });
     if (!sure) return;
     await client.remove(room, who);
@@ -119,3 +133,5 @@ export function personCard(client, { choose, report, confirm }) {
     choose(room);
   }
 }
+
+const isShown = (element) => !element.closest("[hidden]");
