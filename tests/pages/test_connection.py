@@ -1,6 +1,7 @@
 """What people see of a connection that comes and goes, and what becomes of what they write."""
 
 import re
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -96,6 +97,24 @@ def test_whoever_logs_out_elsewhere_loses_nothing_by_logging_in_again(newcomer):
     newcomer.writing.fill("")
 
 
+def test_a_room_of_which_nothing_came_before_the_log_out_says_so(newcomer, server):
+    alices = server.token("alice")
+    group = {"name": "Attic", "kind": "group", "members": ["bob"]}
+    room = server.post("/api/rooms", group, alices)["room"]
+    message = {"id": str(uuid.uuid4()), "body": "Dust"}
+    server.post(f"/api/rooms/{room}/messages", message, alices)
+    newcomer.link("Attic").wait_for()
+    newcomer.page.reload()
+    newcomer.enter("Kitchen")
+    log_out_in_another_tab(newcomer)
+    expect(bar(newcomer)).to_contain_text("You are logged out.")
+    newcomer.enter("Attic")
+    expect(newcomer.page.locator(".nothing")).to_contain_text("You are logged out.")
+    expect(newcomer.page.locator(".skeleton:visible")).to_have_count(0)
+    write(newcomer, "for later")
+    newcomer.sees("for later")
+
+
 def test_whoever_logs_in_as_somebody_else_finds_nothing_of_the_first(newcomer):
     newcomer.enter("Kitchen")
     newcomer.say("I am alice")
@@ -135,6 +154,7 @@ def test_whoever_is_banned_reads_why_also_after_a_reload(a_person, server):
         charlie.page.reload()
         expect(bar(charlie)).to_contain_text("You are banned until")
         expect(charlie.page.locator(".nothing p").first).to_contain_text("You are banned until")
+        expect(charlie.page.locator(".skeleton:visible")).to_have_count(0)
 
 
 def test_whoever_is_kicked_comes_back_by_a_click(bob, server):

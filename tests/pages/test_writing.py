@@ -18,6 +18,17 @@ def write(person: Person, *bodies: str) -> None:
         person.writing.press("Control+Enter")
 
 
+# Everything that asks for the room on show, before the next frame has shown another one.
+ACTS = """
+    const press = (at, key) => document.querySelector(at).dispatchEvent(
+        new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+    press(".composer textarea", "ArrowUp");
+    for (const key of ["Home", "End", "Escape"]) press(".log", key);
+    document.querySelector(".message:last-child .actions .more")?.click();
+    document.querySelector(".jump").click();
+"""
+
+
 @contextmanager
 def outage(server: Server) -> Iterator[None]:
     server.kill()
@@ -80,13 +91,31 @@ def test_what_the_server_refuses_stays_and_can_be_copied_tried_again_or_given_up
 def test_words_for_a_room_that_is_gone_can_still_be_copied(bob, server):
     bob.enter("Kitchen")
     bob.writing.fill("where do I put this")
+    hold = "draw = requestAnimationFrame; requestAnimationFrame = (next) => (late = next)"
+    bob.page.evaluate(hold)
     seat(server, "dismiss")
+    heard = """
+        while (document.querySelector(".notice").hidden)
+            await new Promise((done) => setTimeout(done, 20));
+    """
+    bob.page.evaluate("async () => {" + heard + ACTS + "}")
+    bob.page.evaluate("requestAnimationFrame = draw; draw(late)")
     left = bob.page.locator(".leftovers li")
     expect(left.locator(".words")).to_have_text("where do I put this")
     left.get_by_role("button", name="Delete").click()
     expect(left).to_be_hidden()
     seat(server, "place")
     bob.link("Kitchen").wait_for()
+
+
+def test_words_that_are_sent_on_the_way_to_another_room_stay_in_their_own(alice):
+    alice.enter("Kitchen")
+    alice.writing.fill("meant for the kitchen")
+    send = "document.querySelector('.composer').requestSubmit();"
+    alice.link("Lobby").evaluate("(link) => { link.click();" + send + ACTS + "}")
+    expect(alice.page.locator(".room-head h1")).to_have_text("Lobby")
+    alice.enter("Kitchen")
+    alice.sees("meant for the kitchen")
 
 
 def seat(server: Server, verb: str) -> None:

@@ -8,9 +8,9 @@ const COUNTED_FROM = 0.9;
 const PONDERS = 3_000; // ms since the last key for which somebody is still writing
 
 /**
- * `drafts` has get, set and onchange(callback). `send(body)`, `edit(room, seq, body)` (resolves with whether the server took it),
- * `typed()` (while one writes something new) and `newestOwn()` (a message to edit, or nothing) belong to the room that was given to
- * `enter`; `enterSends()` is what this person prefers, `notify(words, role)` says something.
+ * `drafts` has get, set and onchange(callback). `send(room, body)`, `edit(room, seq, body)` (resolves with whether the server took it),
+ * `typed(room)` (while one writes something new) get the room that was given to `enter`, which may not be on show
+ * any more; `newestOwn()` is a message to edit, or nothing; `enterSends()` is what this person prefers, `notify(words, role)` says something.
  */
 export function composer(client, drafts, { send, edit, typed, newestOwn, enterSends, notify }) {
   const form = document.querySelector(".composer");
@@ -36,7 +36,7 @@ export function composer(client, drafts, { send, edit, typed, newestOwn, enterSe
   field.addEventListener("input", () => {
     writtenAt = Date.now();
     changed();
-    if (!edits.has(room) && field.value.trim() !== "") typed();
+    if (!edits.has(room) && field.value.trim() !== "") typed(room);
   });
   field.addEventListener("paste", () => setTimeout(() => isOver() && notify(counter.textContent, "status")));
   field.addEventListener("keydown", (event) => {
@@ -73,7 +73,7 @@ export function composer(client, drafts, { send, edit, typed, newestOwn, enterSe
     } else {
       put("");
       writtenAt = -Infinity;
-      send(body);
+      send(room, body);
     }
     field.focus();
   }

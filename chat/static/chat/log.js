@@ -52,6 +52,7 @@ export function messageLog(client, { notify, address, redraw, mayEdit }) {
     newAfter = null;
     marked = room.unread_from;
     kept = false;
+    unmarked = undefined;
     place.begin();
     if (unread(room) > 0) divide(room);
     linked = seq > room.seq ? null : seq; // beyond the end, there is nothing to be scrolled to
@@ -130,11 +131,12 @@ export function messageLog(client, { notify, address, redraw, mayEdit }) {
   function toNewest() {
     place.toEnd();
     look(null);
-    return shown().seq;
+    return shown()?.seq ?? null;
   }
 
   function toOldest() {
-    const { first_seq } = shown();
+    const { first_seq } = shown() ?? {};
+    if (first_seq === undefined) return null;
     place.toMessage(first_seq);
     look(first_seq);
     return first_seq;

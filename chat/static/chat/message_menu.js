@@ -10,7 +10,7 @@ const STRAY = 10; // px that a finger moves while it rests
 
 /**
  * `room()` is the one on show; `act` has what is done with a message elsewhere: edit, remove, unread, report and its
- * `address`; `notify(words, role)` says something.
+ * `address`; `notify(words, role)` says something. Gives back `close()`, for when another room comes.
  */
 export function messageMenu(client, list, { room, act, notify }) {
   const menu = document.querySelector(".message-menu");
@@ -58,10 +58,18 @@ export function messageMenu(client, list, { room, act, notify }) {
     row?.classList.remove("is-chosen");
     row?.querySelector(".more").removeAttribute("aria-expanded");
   });
+  return { close };
+
+  function close() {
+    release();
+    menu.close();
+  }
 
   function open(row) {
-    [message] = client.veil(room().room, [room().messages.get(Number(row.dataset.seq))]);
-    if (!message || message.deleting) return;
+    const held = room()?.messages.get(Number(row.dataset.seq));
+    if (!held) return;
+    [message] = client.veil(room().room, [held]);
+    if (message.deleting) return;
     offer(menu, rightsWith(room(), message, client.state.me));
     row.classList.add("is-chosen");
     row.querySelector(".more").ariaExpanded = "true";

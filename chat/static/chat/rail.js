@@ -1,5 +1,6 @@
 // The list of rooms with what is unread in each.
 
+import { isFinal } from "./outage.js";
 import { isMuted, unread } from "./reducer.js";
 import { listed, nameOf } from "./rooms.js";
 import { clone, paintAvatar, paintDot, show, write } from "./rows.js";
@@ -8,6 +9,7 @@ import { presenceWords, text } from "./text.js";
 /** `choose(room)` goes to a room, `address(room)` is its URL, `isBegun(room)` tells whether something waits there to be sent. Gives back `render(current)`. */
 export function rail(client, { choose, address, isBegun }) {
   const sections = document.querySelectorAll(".rooms [data-kind]");
+  const skeleton = document.querySelector(".rooms .skeleton");
   let opened = null; // the archived room for which that list was opened
 
   document.querySelector(".rooms").addEventListener("click", (event) => {
@@ -29,6 +31,7 @@ export function rail(client, { choose, address, isBegun }) {
       if (kind === "archived") write(section.querySelector(".count"), String(items.length));
       show(section.querySelector("ul"), items, () => clone("room-row"), (element, { room }) => fill(element, room, room.room === current));
     }
+    skeleton.hidden = isFinal(client.status);
     const resting = client.state.rooms.get(current)?.archived ? current : null;
     if (resting !== null && resting !== opened) document.querySelector(".rooms details").open = true;
     opened = resting;

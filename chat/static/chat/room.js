@@ -36,9 +36,9 @@ export function roomView(client, drafts, { notify, address, visit, redraw, repor
 
   const messages = messageLog(client, { notify, address, redraw, mayEdit });
   const writing = composer(client, drafts, {
-    send(body) {
-      client.post(entered, body);
-      messages.toNewest();
+    send(id, body) {
+      client.post(id, body);
+      if (id === entered) messages.toNewest();
     },
     async edit(id, seq, body) {
       try {
@@ -49,13 +49,13 @@ export function roomView(client, drafts, { notify, address, visit, redraw, repor
         return false;
       }
     },
-    typed: () => client.type(entered),
-    newestOwn: () => client.veil(entered, onShow(room()).messages).findLast(mayEdit),
+    typed: (id) => client.type(id),
+    newestOwn: () => room() && client.veil(entered, onShow(room()).messages).findLast(mayEdit),
     enterSends,
     notify,
   });
   const drawLeftovers = leftovers(client, drafts, { notify });
-  messageMenu(client, list, {
+  const menu = messageMenu(client, list, {
     room,
     notify,
     act: {
@@ -81,6 +81,7 @@ export function roomView(client, drafts, { notify, address, visit, redraw, repor
 
   function enter(id, seq) {
     if (entered !== null && entered !== id) client.leaveBehind(entered);
+    menu.close();
     wanted = id;
     linked = seq;
     if (id !== null && id === entered && seq !== null) return messages.visit(seq);
@@ -105,6 +106,7 @@ export function roomView(client, drafts, { notify, address, visit, redraw, repor
     const here = client.typists(entered);
     writeNaming(typists, typingWords(here), here.length > 2 ? [] : here);
     messages.render();
+    if (isFinal(client.status) && list.childElementCount === 0) renderEnd();
   }
 
   function begin() {
@@ -131,9 +133,19 @@ export function roomView(client, drafts, { notify, address, visit, redraw, repor
     delete title.dataset.person;
     write(head.querySelector(".about .words"), "");
     for (const part of [".dot", ".people", ".more"]) head.querySelector(part).hidden = true;
+    explain(isFinal(client.status) ? ending() : text(wanted === null ? "room.choose" : "room.missing"));
+  }
+
+  // Nothing of this room had come when the connection ended, and nothing will.
+  function renderEnd() {
+    log.hidden = true;
+    nothing.hidden = false;
+    explain(ending());
+  }
+
+  function explain(words) {
     nothing.querySelector("button").hidden = !client.synced;
-    const words = wanted === null ? "room.choose" : "room.missing";
-    write(nothing.querySelector("p"), isFinal(client.status) ? ending() : text(words));
+    write(nothing.querySelector("p"), words);
     drawLeftovers(wanted);
   }
 
@@ -155,6 +167,7 @@ export function roomView(client, drafts, { notify, address, visit, redraw, repor
     if (!button) return;
     const row = button.closest(".message");
     const seq = Number(row.dataset.seq);
+    const message = room()?.messages.get(seq);
     const item = client.state.outbox.find(({ id }) => row.dataset.key === `${client.state.me} ${id}`);
     if (button.matches(".time")) {
       if (event.metaKey || event.ctrlKey || event.shiftKey) return;
@@ -163,8 +176,9 @@ export function roomView(client, drafts, { notify, address, visit, redraw, repor
     } else if (button.matches(".unfold")) {
       messages.unfold(seq);
       row.focus();
-    } else if (button.matches(".edit")) writing.beginEdit(room().messages.get(seq));
+    } else if (button.matches(".edit")) message && writing.beginEdit(message);
     else if (button.matches(".undo")) bringBack(row, seq);
+    else if (!item) return; // another tab has settled it
     else if (button.matches(".retry")) client.retryPost(item.id);
     else if (button.matches(".copy")) copy(item.body).then((copied) => notify(text(copied ? "copied" : "copied.not"), "status"));
     else if (button.matches(".discard")) client.discardPost(item.id);

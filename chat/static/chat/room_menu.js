@@ -15,15 +15,17 @@ import { reason, text } from "./text.js";
 export function roomMenu(client, { confirm, invite, openCard, left, notify }) {
   const menu = document.querySelector(".room-menu");
   let current = null;
+  let renamed; // the room that was on show when one asked for it
   const room = () => client.state.rooms.get(current);
 
   const rename = formDialog(".rename-dialog", async ({ name }) => {
-    await client.rename(current, name.value.trim());
+    await client.rename(renamed, name.value.trim());
   });
   const acts = {
     person: () => openCard(room().peer),
     invite: () => invite(room()),
     rename: () => {
+      renamed = current;
       rename.open();
       rename.form.elements.name.value = room().name;
       rename.form.elements.name.select();
@@ -40,16 +42,21 @@ export function roomMenu(client, { confirm, invite, openCard, left, notify }) {
     const name = target.closest("[data-act]")?.dataset.act;
     if (name === undefined) return;
     menu.close();
-    await acts[name]();
+    if (room()) await acts[name]();
   });
   walkWithArrows(menu);
 
-  return { open: () => menu.showModal(), render };
+  return { open, render };
+
+  function open() {
+    if (room() && !menu.open) menu.showModal();
+  }
 
   function render(id) {
-    if (id !== current && menu.open) menu.close();
+    const before = current;
     current = id;
     const shown = room();
+    if (id !== before || !shown) menu.close();
     const may = shown ? rights(shown) : {};
     offer(menu, { person: shown?.kind === "direct", mute: shown && !isMuted(shown), unmute: shown && isMuted(shown), invite: may.invite, rename: may.rename, archive: may.archive && !shown.archived, restore: may.archive && shown.archived, leave: may.leave });
     if (shown?.kind === "direct") write(menu.querySelector('[data-act="person"]'), text("person.about", { name: shown.peer }));
