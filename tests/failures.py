@@ -20,6 +20,7 @@ from chat import messaging, pulse, watch
 from chat.announcements import Announcement
 from chat.layer import EVENT, Layer, group
 from chat.worker import Worker
+from tests.fake_browser import PATIENCE
 
 Send = Callable[[], Any]
 
@@ -175,6 +176,6 @@ def busy(worker: Worker) -> Iterator[None]:
 
 async def until(condition: Callable[[], Any]) -> None:
     """Wait for something that no frame tells."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while not condition():
             await asyncio.sleep(0.01)

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -172,9 +171,7 @@ async def test_after_the_log_out_nothing_more_arrives(application, tokens, bob):
     ):
         kitchen = alice.room("Kitchen")
         await meanwhile(revoke_tokens, bob)
-        revoked_at = time.monotonic()
         await bobs.says_goodbye()
-        assert time.monotonic() - revoked_at < 2
         await alice.post("Is bob gone?", room=kitchen)
         assert bobs.client.bodies(kitchen) == []
 
@@ -386,7 +383,7 @@ def slow_look_ups() -> Iterator[threading.Event]:
 
     def slow(*args: Any) -> Any:
         found = look_up(*args)
-        go_on.wait(5)
+        go_on.wait(20)
         return found
 
     with patch.object(watch, "_look_up", slow):

@@ -15,7 +15,7 @@ from chat.models import Access, Membership, Message, Room
 from tests.client import Client, state
 from tests.conversation import say, say_much, seat_of
 from tests.failures import epoch, meanwhile, until, unwritable_database
-from tests.fake_browser import Browser, browser
+from tests.fake_browser import PATIENCE, Browser, browser
 
 
 async def test_bob_hears_alice_at_once(application, tokens):
@@ -419,7 +419,7 @@ def quick_cursors(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def delivered(user: Any, room: Room, rev: int) -> None:
     """Wait until it is stored that the user has this much of the room."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while (await meanwhile(seat_of, user, room)).delivered_rev != rev:
             await asyncio.sleep(0.05)
 
@@ -708,7 +708,7 @@ async def deserted(worker: Any) -> Any:
 
     async def deserted() -> bool:
         here = worker.switchboard
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while here.users or here._rooms or asyncio.all_tasks() - before - {me()}:
                 await asyncio.sleep(0.01)
         return True

@@ -3,7 +3,6 @@
 import asyncio
 import signal
 import socket
-import time
 import uuid
 from collections import deque
 from collections.abc import Callable
@@ -129,9 +128,7 @@ async def test_two_servers_that_share_only_the_database_hear_each_other(
             kitchen = alice.room("Kitchen")
             for speaker, listener in ((alice, bob), (bob, alice)):
                 await speaker.post("Anybody there?", room=kitchen)
-                began = time.monotonic()
                 await listener.sees(kitchen, "Anybody there?")
-                assert time.monotonic() - began < 3  # the check each second, on a busy machine
                 await speaker.post("Good.", room=kitchen)
                 await listener.sees(kitchen, "Good.")
 

@@ -69,7 +69,7 @@ async def test_bob_on_another_worker_gets_everything_in_order_once(
         with announcements():
             for n in range(30):
                 await alice.post(str(n), room=kitchen.pk)
-            await bob.until(lambda: len(bob.client.bodies(kitchen.pk)) == 30, timeout=2)
+            await bob.until(lambda: len(bob.client.bodies(kitchen.pk)) == 30)
         assert messages_shown(bob, kitchen.pk) == list(range(1, 31))
         assert len(bob.of_type("synced")) == 1  # it never had to ask
 
@@ -138,7 +138,7 @@ async def test_the_first_message_of_a_new_direct_room_arrives_without_announceme
     ):
         with lost_announcements():
             room = (await alice.post("Hello, you", to="bob"))["room"]
-            await bob.until(lambda: room in bob.client.rooms, timeout=2)
+            await bob.until(lambda: room in bob.client.rooms)
             await bob.sees(room, "Hello, you")
 
 
@@ -147,14 +147,14 @@ async def test_who_is_seated_by_somebody_else_sees_it_without_announcements(
 ):
     async with browser(application, tokens["charlie"]) as page:
         await meanwhile(rooms.invite, alice, kitchen.pk, charlie)
-        await page.until(lambda: kitchen.pk in page.client.rooms, timeout=2)
+        await page.until(lambda: kitchen.pk in page.client.rooms)
 
 
 async def test_what_no_worker_wrote_is_seen(application, tokens, alice, kitchen):
     """A view, a management command or the embedding site calls the domain, and tells nobody."""
     async with browser(application, tokens["bob"]) as bob:
         await meanwhile(say, alice, kitchen, "From the shell")
-        await bob.until(lambda: bob.client.bodies(kitchen.pk) == ["From the shell"], timeout=2)
+        await bob.until(lambda: bob.client.bodies(kitchen.pk) == ["From the shell"])
 
 
 async def test_what_an_admin_takes_down_is_gone_from_open_pages(
@@ -166,7 +166,7 @@ async def test_what_an_admin_takes_down_is_gone_from_open_pages(
         rude = await meanwhile(Message.objects.get)
         selected = {"action": "delete_selected", "_selected_action": rude.pk, "post": "yes"}
         await meanwhile(admin_client.post, "/admin/chat/message/", selected)
-        await bob.until(lambda: bob.client.bodies(kitchen.pk) == [None], timeout=2)
+        await bob.until(lambda: bob.client.bodies(kitchen.pk) == [None])
 
 
 @pytest.mark.parametrize(
@@ -401,7 +401,7 @@ async def test_an_answer_that_took_too_long_gives_no_sight_back(
     def answer_late(*args: Any) -> Any:
         blind_before_looking.append(worker.switchboard.is_blind)
         found = look(*args)
-        go_on.wait(5)
+        go_on.wait(20)
         return found
 
     async with browser(application, tokens["bob"]) as page:
@@ -436,7 +436,7 @@ async def test_what_was_read_just_before_going_blind_is_not_shown(
 
     def slow_pages(cursors: Any) -> Any:
         found = pages(cursors)
-        go_on.wait(5)
+        go_on.wait(20)
         return found
 
     await meanwhile(say, alice, kitchen, "one")
@@ -637,7 +637,7 @@ async def test_a_message_right_after_the_first_one_resumed_is_shown_at_once(
         monkeypatch.setattr(switchboard, "_heads", and_then_somebody_posts)
         await bob.send(bob.client.resume())
         await bob.until(lambda: bob.of_type("welcome"))
-        await bob.until(lambda: bob.client.bodies(kitchen.pk), timeout=2)
+        await bob.until(lambda: bob.client.bodies(kitchen.pk))
 
 
 async def post(worker: Any, user: Any, room: Room) -> None:
