@@ -83,7 +83,7 @@ function fold(element) {
 
 function fillBody(element, words, edited) {
   element.replaceChildren(...parts(words).map(({ text: part, href }) => (href ? link(part, href) : part)));
-  if (edited) element.append(Object.assign(document.createElement("span"), { className: "note", textContent: ` ${text("message.edited")}` }));
+  if (edited) element.append(" ", Object.assign(document.createElement("span"), { className: "note", textContent: text("message.edited") }));
 }
 
 /** Whoever is about to undo it when it is too late stays at the message. */
