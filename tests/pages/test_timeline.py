@@ -277,6 +277,20 @@ def test_only_what_is_on_the_screen_is_read(reader, station):
     expect(page.locator(".rows .new")).to_be_visible()
 
 
+def test_what_comes_just_before_one_looks_away_is_told_all_the_same(reader, station):
+    page = reader.page
+    title = page.title()
+    page.evaluate("() => { globalThis.requestAnimationFrame = () => (globalThis.waits = true); }")
+    station.hears("Wait!")
+    page.evaluate(
+        """async () => {
+        while (!globalThis.waits) await new Promise((done) => setTimeout(done));
+    }"""
+    )
+    look_away(page, True)
+    expect(page).not_to_have_title(title)
+
+
 def look_away(page: Page, hidden: bool) -> None:
     """A page that stands alone in a browser without a screen is never hidden: it is told so."""
     page.evaluate(

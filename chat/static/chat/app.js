@@ -100,6 +100,10 @@ let noticeEnds;
 function drawSoon() {
   if (drawing) return;
   drawing = true;
+  schedule();
+}
+
+function schedule() {
   if (document.hidden) setTimeout(draw, 100);
   else requestAnimationFrame(draw);
 }
@@ -223,6 +227,7 @@ document.querySelector(".back").addEventListener("click", (event) => {
 });
 document.addEventListener("visibilitychange", () => {
   notices.looked();
+  if (document.hidden && drawing) schedule(); // the frame that was asked for is not to come
   if (document.hidden) return speakAnew();
   client.wake();
   drawSoon();
