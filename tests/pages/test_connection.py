@@ -40,7 +40,7 @@ def write(person: Person, *bodies: str) -> None:
     """Without waiting for them to arrive."""
     for body in bodies:
         person.writing.fill(body)
-        person.writing.press("Enter")
+        person.writing.press("Control+Enter")
 
 
 def test_without_a_network_what_is_written_waits_and_what_was_missed_comes(alice, bob):
@@ -60,6 +60,33 @@ def test_without_a_network_what_is_written_waits_and_what_was_missed_comes(alice
     bob.sees("Before", "into the tunnel", "from the tunnel")
     complaints, alice.complaints = alice.complaints, []
     assert [words for words in complaints if "ERR_INTERNET_DISCONNECTED" not in words] == []
+
+
+def test_what_one_wrote_stays_in_sight_while_what_was_missed_comes(alice_on_a_phone, bob):
+    alice = alice_on_a_phone
+    bob.enter("Kitchen")
+    bob.say(*(f"not read yet {number}" for number in range(20)))
+    alice.enter("Kitchen")
+    alice.say("Here I am")
+    alice.page.context.set_offline(True)
+    expect(bar(alice)).to_contain_text("No network.")
+    own = ["my own words", *(f"and more {number}" for number in range(6))]
+    missed = [f"missed {number}" for number in range(6)]
+    write(alice, *own)
+    bob.say(*missed)
+    alice.page.evaluate(
+        """() => {
+        const rows = document.querySelector(".log .rows");
+        const look = () => (globalThis.vanished ||= !rows.textContent.includes("my own words"));
+        new MutationObserver(look).observe(rows, { childList: true });
+    }"""
+    )
+    alice.page.context.set_offline(False)
+    expect(bar(alice)).to_be_hidden()
+    alice.sees("Here I am", *missed, *own)
+    expect(alice.messages.last).to_be_in_viewport(ratio=1)
+    assert not alice.page.evaluate("globalThis.vanished")
+    alice.complaints.clear()
 
 
 def test_a_server_that_restarts_loses_and_doubles_nothing(alice, bob, server):

@@ -202,7 +202,9 @@ export function messageLog(client, { notify, address, redraw, mayEdit }) {
     // Until that is here to which one goes, there stays what was there.
     if (!window && moreBefore && waiting.length === 0) return place.hold(() => {});
     const stretch = window && place.stretch(room, at ?? window[1]);
-    const ends = !moreAfter && (!stretch || stretch[1] === window[1]);
+    // What was missed belongs between what was here and what waits: until it has come, the one follows the other.
+    const reachesEnd = !moreAfter || (drawn?.ends && !client.synced);
+    const ends = reachesEnd && (!stretch || stretch[1] === window[1]);
     hush(stretch, ends);
     const all = rows({
       room,

@@ -186,9 +186,12 @@ export class Place {
   #scrolled() {
     // A resize scrolls too, and is heard of here first: nobody has moved, and `resized` is about to put it right.
     if (this.#leaping || this.#log.clientHeight !== this.#height || !this.#stretch || this.#held === "message") return;
+    const isOurs = this.#log.scrollTop === this.#scrolledTo;
+    // At the end one stays, also where it is not known yet: after an outage the rows of what was missed come a little later.
+    if (isOurs && this.#held === "end") return this.#moved();
     if (!this.#endsHere || this.#below() > AT_END) this.#held = "row";
     else if (this.#held === "row") this.#held = "end";
-    if (this.#log.scrollTop !== this.#scrolledTo) this.#mark();
+    if (!isOurs) this.#mark();
     this.#moved();
   }
 }
