@@ -36,13 +36,6 @@ def with_a_clock(person: Person) -> None:
     person.page.reload()
 
 
-def write(person: Person, *bodies: str) -> None:
-    """Without waiting for them to arrive."""
-    for body in bodies:
-        person.writing.fill(body)
-        person.writing.press("Control+Enter")
-
-
 def test_without_a_network_what_is_written_waits_and_what_was_missed_comes(alice, bob):
     with_a_clock(alice)
     for each in (alice, bob):
@@ -52,7 +45,7 @@ def test_without_a_network_what_is_written_waits_and_what_was_missed_comes(alice
     expect(bar(alice)).to_be_hidden()
     let_time_pass(alice)
     expect(bar(alice)).to_contain_text("No network.")
-    write(alice, "from the tunnel")
+    alice.write("from the tunnel")
     bob.say("into the tunnel")
     alice.page.context.set_offline(False)
     expect(bar(alice)).to_be_hidden()
@@ -72,7 +65,7 @@ def test_what_one_wrote_stays_in_sight_while_what_was_missed_comes(alice_on_a_ph
     expect(bar(alice)).to_contain_text("No network.")
     own = ["my own words", *(f"and more {number}" for number in range(6))]
     missed = [f"missed {number}" for number in range(6)]
-    write(alice, *own)
+    alice.write(*own)
     bob.say(*missed)
     alice.page.evaluate(
         """() => {
@@ -95,7 +88,7 @@ def test_a_server_that_restarts_loses_and_doubles_nothing(alice, bob, server):
         each.enter("Kitchen")
     alice.say("Once")
     server.stop()
-    write(alice, "while it", "was down")
+    alice.write("while it", "was down")
     let_time_pass(alice)
     expect(bar(alice)).to_contain_text(KEPT)
     server.start()
@@ -113,7 +106,7 @@ def test_whoever_logs_out_elsewhere_loses_nothing_by_logging_in_again(newcomer):
     newcomer.say("Here")
     log_out_in_another_tab(newcomer)
     expect(bar(newcomer)).to_contain_text("You are logged out. What you write is kept")
-    write(newcomer, "there")
+    newcomer.write("there")
     newcomer.writing.fill("half a tho")
     place = newcomer.page.url
     bar(newcomer).get_by_role("link", name="Log in").click()
@@ -138,7 +131,7 @@ def test_a_room_of_which_nothing_came_before_the_log_out_says_so(newcomer, serve
     newcomer.enter("Attic")
     expect(newcomer.page.locator(".nothing")).to_contain_text("You are logged out.")
     expect(newcomer.page.locator(".skeleton:visible")).to_have_count(0)
-    write(newcomer, "for later")
+    newcomer.write("for later")
     newcomer.sees("for later")
 
 
@@ -147,7 +140,7 @@ def test_whoever_logs_in_as_somebody_else_finds_nothing_of_the_first(newcomer):
     newcomer.say("I am alice")
     log_out_in_another_tab(newcomer)
     expect(bar(newcomer)).to_contain_text("You are logged out.")
-    write(newcomer, "nobody else's business")
+    newcomer.write("nobody else's business")
     newcomer.writing.fill("nor this")
     with newcomer.another_tab() as tab:
         fill_in(tab, "bob")

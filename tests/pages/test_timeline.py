@@ -25,6 +25,10 @@ READING = """() => {
 TOP_OF = """(seq) =>
     document.querySelector(`[data-seq="${seq}"]`)?.getBoundingClientRect().top ?? null"""
 
+A_FRAME_WAITS = """async () => {
+    while (held.length === 0) await new Promise((done) => setTimeout(done));
+}"""
+
 
 class Station(NamedTuple):
     """A room of alice and bob in which much was said."""
@@ -122,11 +126,7 @@ def test_a_window_may_change_between_an_answer_and_the_next_frame(alice, station
         });
     }"""
     )
-    page.evaluate(
-        """async () => {
-        while (held.length === 0) await new Promise((done) => setTimeout(done));
-    }"""
-    )
+    page.evaluate(A_FRAME_WAITS)
     page.set_viewport_size({"width": 1280, "height": 500})
     page.evaluate("() => new Promise((done) => draw(() => setTimeout(done)))")
     page.evaluate(
@@ -280,13 +280,14 @@ def test_only_what_is_on_the_screen_is_read(reader, station):
 def test_what_comes_just_before_one_looks_away_is_told_all_the_same(reader, station):
     page = reader.page
     title = page.title()
-    page.evaluate("() => { globalThis.requestAnimationFrame = () => (globalThis.waits = true); }")
-    station.hears("Wait!")
     page.evaluate(
-        """async () => {
-        while (!globalThis.waits) await new Promise((done) => setTimeout(done));
+        """() => {
+        globalThis.held = [];
+        globalThis.requestAnimationFrame = (callback) => held.push(callback);
     }"""
     )
+    station.hears("Wait!")
+    page.evaluate(A_FRAME_WAITS)
     look_away(page, True)
     expect(page).not_to_have_title(title)
 

@@ -10,14 +10,6 @@ from playwright.sync_api import CDPSession, Locator, expect
 from tests.person import Person, choose
 from tests.servers import Server
 
-
-def write(person: Person, *bodies: str) -> None:
-    """Without waiting for them to arrive."""
-    for body in bodies:
-        person.writing.fill(body)
-        person.writing.press("Control+Enter")
-
-
 # Everything that asks for the room on show, before the next frame has shown another one.
 ACTS = """
     const press = (at, key) => document.querySelector(at).dispatchEvent(
@@ -46,7 +38,7 @@ def test_words_survive_that_their_page_is_closed_while_the_server_is_away(alice,
         each.enter("Kitchen")
     alice.say("Before the cut")
     with outage(server):
-        write(alice, "first", "second", "third")
+        alice.write("first", "second", "third")
         alice.close_the_page()
     alice.open_the_page_again()
     for each in (alice, bob):
@@ -62,9 +54,9 @@ def test_two_tabs_lose_and_double_nothing_though_one_is_closed(alice, bob, serve
         tab.say("Both are here")
         alice.sees("Both are here")
         with outage(server):
-            write(tab, "tab one")
-            write(alice, "tab two")
-            write(tab, "tab three")
+            tab.write("tab one")
+            alice.write("tab two")
+            tab.write("tab three")
             tab.page.close()
     for each in (alice, bob):
         each.sees("Both are here", "tab one", "tab two", "tab three")
@@ -75,7 +67,7 @@ def test_what_the_server_refuses_stays_and_can_be_copied_tried_again_or_given_up
     with a_person("alice", permissions=["clipboard-read", "clipboard-write"]) as alice:
         alice.enter("Kitchen")
         mute(server, "alice", "datetime(2099, 1, 1, tzinfo=UTC)")
-        write(alice, "let me speak")
+        alice.write("let me speak")
         failed = alice.message("let me speak")
         expect(failed.locator(".why")).to_have_text("You are muted in this room.")
         failed.get_by_role("button", name="Copy").click()
@@ -147,7 +139,7 @@ def test_slow_mode_counts_down_and_says_when_one_may_write_next(a_person, alice,
         expect(bob.page.locator(".composer .pace")).to_have_text(
             re.compile(r"^You can write again in \d+ s$")
         )
-        write(bob, "Two.")
+        bob.write("Two.")
         expect(bob.message("Two.").locator(".waits")).to_have_text(re.compile(r"^Sends in \d+ s$"))
         expect(bob.writing).to_be_editable()
         expect(bob.page.locator(".notice")).to_be_hidden()
