@@ -37,8 +37,10 @@ export function settings(preferences, notifications, { explain, help, saved }) {
   }
 
   async function choose({ name, type, checked, value }) {
+    write(outcome, ""); // what it said was of an earlier choice
     try {
       const isSaved = await preferences.choose({ [name]: type === "checkbox" ? checked : value });
+      if (isSaved && preferences.isPending) return; // so is this by now
       write(outcome, text(isSaved ? "preferences.saved" : "preferences.later"));
       if (isSaved) saved();
     } catch (error) {
