@@ -1,0 +1,97 @@
+"""What pages of the panel have in common: who may do what there, and how rows are found."""
+
+# mypy: disable-error-code="type-arg"
+# Django's admin is generic only in its stubs.
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+
+from .. import audit
+from ..audit import Action, Actor
+
+USERNAME = get_user_model().USERNAME_FIELD
+
+
+class Audited(admin.ModelAdmin):
+    """Whose forms are written down in the audit log: what stood in them before, and now."""
+
+    def construct_change_message(
+        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
+    ) -> Any:
+        # Called in the form's transaction once all of it is saved; nothing else sees both.
+        changed = form.changed_data
+        if add or changed:
+            audit.record(
+                Actor.of(request),
+                Action.ADDED if add else Action.CHANGED,
+                form.instance,
+                before=None if add else {name: _told(form.initial.get(name)) for name in changed},
+                after={name: _told(form.cleaned_data.get(name)) for name in changed},
+            )
+        return super().construct_change_message(request, form, formsets, add)
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        for row in queryset:
+            audit.record(Actor.of(request), Action.REMOVED, row)
+        return super().log_deletions(request, queryset)
+
+
+def _told(value: Any) -> Any:
+    """As JSON can hold it."""
+    if isinstance(value, (QuerySet, list, tuple, set)):
+        return [_told(one) for one in value]
+    return str(value) if isinstance(value, Model) else value
+
+
+class MadeByChat(admin.ModelAdmin):
+    show_full_result_count = False  # would count every row, on every page
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+
+class Unchangeable(MadeByChat):
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class Lasting(MadeByChat):
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class ByRoomOrPerson(admin.ModelAdmin):
+    """Rows that may be millions, found by two indexes; Django's own search would read them all."""
+
+    person = "user"
+    search_fields = ["room"]  # shows the field; what is searched stands below
+    search_help_text = _("The id of a room, or a username")
+    show_full_result_count = False
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        if search_term:
+            people = get_user_model()._default_manager.filter(**{USERNAME: search_term})
+            keys = list(people.values_list("pk", flat=True))
+            queryset = queryset.filter(Q(room=search_term) | Q(**{f"{self.person}__in": keys}))
+        return queryset, False
+
+
+def link(found: Model | None) -> str:
+    """To where it is looked at; a site need not have its users there."""
+    if found is None:
+        return "-"
+    meta = found._meta
+    try:
+        place = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[found.pk])
+    except NoReverseMatch:
+        return str(found)
+    return format_html('<a href="{}">{}</a>', place, found)
