@@ -117,6 +117,11 @@ class Room(models.Model):
     def __str__(self) -> str:
         return self.name or f"{self.get_kind_display()} {self.id}"
 
+    @property
+    def is_private(self) -> bool:
+        """Whether not everybody may read there: those who run the site need a permission, too."""
+        return self.kind != self.Kind.EVERYONE and not self.open
+
 
 class Membership(models.Model):
     """A user in a room, and how far they got there."""
