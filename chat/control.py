@@ -18,7 +18,8 @@ from django.db.models.functions import Now
 
 from .access import raise_for
 from .close_codes import CloseCode
-from .models import Access, Connection, Epoch, Token
+from .errors import NotFound
+from .models import Access, Connection, Epoch, Membership, Token
 from .pulse import life
 
 
@@ -52,11 +53,22 @@ def kick(user: AbstractBaseUser) -> None:
     disconnect_user(user, CloseCode.BANNED)
 
 
-def ban(user: AbstractBaseUser, until: datetime | None) -> None:
+def ban(user: AbstractBaseUser, until: datetime | None, reason: str = "") -> None:
     """Close the user's connections and let none in before `until`; None lifts the ban."""
     with transaction.atomic():
         Access.objects.get_or_create(pk=user.pk)
-        Access.objects.filter(pk=user.pk).update(banned_until=until, version=F("version") + 1)
+        Access.objects.filter(pk=user.pk).update(
+            banned_until=until, ban_reason=reason if until else "", version=F("version") + 1
+        )
+
+
+def mute(user: AbstractBaseUser, room_id: str, until: datetime | None, reason: str = "") -> None:
+    """Let the user write nothing there before `until`; None lifts it. NotFound without a seat."""
+    with transaction.atomic():
+        seat = Membership.objects.filter(room_id=room_id, user_id=user.pk)
+        if not seat.update(muted_until=until, mute_reason=reason if until else ""):
+            raise NotFound
+        raise_for([user.pk])
 
 
 def end_sessions(users: Collection[AbstractBaseUser]) -> int:

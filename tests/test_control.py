@@ -20,9 +20,11 @@ from django.utils import timezone
 
 from chat import conf, control, leases, presence
 from chat.close_codes import CloseCode
-from chat.models import Connection, Lease, Token
+from chat.errors import Muted, NotFound
+from chat.models import Access, Connection, Lease, Token
 from chat.worker import Worker
 from tests.conftest import PASSWORD, serve
+from tests.conversation import draft, post, seat_of
 from tests.failures import lost_announcements, meanwhile, until
 from tests.fake_browser import browser, text_page
 
@@ -213,6 +215,51 @@ async def test_a_code_of_a_later_release_is_one_to_come_back_after(
     async with browser(application, tokens["bob"]) as page:
         await meanwhile(control.disconnect_user, bob, 4444)
         assert (await page.says_goodbye())["code"] == 4010
+
+
+# Kept out, and kept quiet
+
+
+async def test_a_ban_closes_what_bob_has_open_and_says_until_when(
+    tokens, application, elsewhere, bob
+):
+    with lost_announcements():
+        async with browser(elsewhere, tokens["bob"]) as page:
+            await meanwhile(control.ban, bob, timezone.now() + timedelta(hours=1), "Spam")
+            bye = await page.says_goodbye()
+    assert (bye["code"], bye["reconnect"]) == (4503, False)
+    assert 3_500_000 < bye["retry_after_ms"] <= 3_600_001
+    assert "Spam" not in str(bye)  # which is for those who run the site
+
+
+def test_a_ban_keeps_its_reason_until_it_is_lifted(bob):
+    control.ban(bob, timezone.now() + timedelta(hours=1), "Spam")
+    assert Access.objects.get(pk=bob.pk).ban_reason == "Spam"
+    control.ban(bob, None)
+    lifted = Access.objects.get(pk=bob.pk)
+    assert (lifted.banned_until, lifted.ban_reason) == (None, "")
+
+
+def test_whoever_is_muted_writes_nothing_there_until_it_is_lifted(bob, kitchen, lobby):
+    control.mute(bob, kitchen.pk, timezone.now() + timedelta(hours=1), "Spam")
+    assert seat_of(bob, kitchen).mute_reason == "Spam"
+    with pytest.raises(Muted):
+        post(draft(bob, kitchen))
+    post(draft(bob, lobby))
+    control.mute(bob, kitchen.pk, None)
+    assert seat_of(bob, kitchen).mute_reason == ""
+    post(draft(bob, kitchen))
+
+
+def test_workers_look_again_at_whoever_is_muted(bob, kitchen):
+    before = Access.objects.get(pk=bob.pk).version
+    control.mute(bob, kitchen.pk, timezone.now() + timedelta(hours=1))
+    assert Access.objects.get(pk=bob.pk).version == before + 1
+
+
+def test_nobody_is_muted_where_they_have_no_seat(charlie, kitchen):
+    with pytest.raises(NotFound):
+        control.mute(charlie, kitchen.pk, timezone.now() + timedelta(hours=1))
 
 
 # Sessions
