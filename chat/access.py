@@ -39,7 +39,7 @@ class Fellow(NamedTuple):
 
 
 Face = tuple[object, ...]
-FACE = ("name", "first_seq", "slow_mode", "open", "archived")
+FACE = ("name", "first_seq", "slow_mode", "open", "archived", "read_only")
 
 
 class Place(NamedTuple):
@@ -54,6 +54,7 @@ class Place(NamedTuple):
     slow_mode: int  # seconds
     open: bool
     archived: bool
+    read_only: bool
     blocked: bool  # by either of a direct room's two
 
     @property
@@ -88,7 +89,8 @@ class Seat:
         """As far as the room and the role go."""
         if self.room.archived or self.room.blocked:
             return False
-        return self.room.kind != Room.Kind.FEED or self.role in MANAGERS
+        restricted = self.room.kind == Room.Kind.FEED or self.room.read_only
+        return not restricted or self.role in MANAGERS
 
     @property
     def look(self) -> tuple[object, ...]:
@@ -158,7 +160,8 @@ def standings(
             *("user_id", "pk", "role", "blocks", "delivered_rev", "read_seq", muted_for),
             *("notify", "unread_from"),
             *("room_id", "room__kind", "room__name", "room__seq", "room__rev", "room__first_seq"),
-            *("room__slow_mode", "room__open", "room__archived", "room__blocked"),
+            *("room__slow_mode", "room__open", "room__archived", "room__read_only"),
+            "room__blocked",
         )
     )
     members = count_members({row[9] for row in rows})

@@ -305,6 +305,7 @@ class Room(Frame, tag="room"):
     slow_mode: int = 0  # seconds
     open: bool = False
     archived: bool = False
+    read_only: bool = False
     notify: str = "all"
     unread_from: int | None = None
     peer: str | None = None

@@ -68,6 +68,7 @@ class LockedRoom:
     rev: int
     slow_mode: timedelta  # between two messages of a member
     archived: bool
+    read_only: bool
     blocked: bool
     now: datetime  # by the database's clock
 
@@ -171,16 +172,17 @@ def _outcome(place: Callable[[Draft], Posted], draft: Draft) -> Posted | ChatErr
 def _lock(room_ids: Collection[str], *, wait: bool = True) -> list[LockedRoom]:
     """Rooms under their row locks, taken in the order of their ids."""
     keys = [[room_id] for room_id in room_ids]
-    read = f"id, kind, seq, rev, slow_mode, archived, blocked, {rows.now()}"
+    read = f"id, kind, seq, rev, slow_mode, archived, read_only, blocked, {rows.now()}"
     locked = rows.find(Room, ["id"], keys, read, lock=True, skip_locked=not wait)
     return [
         LockedRoom(
             *(pk, kind, seq, rev, timedelta(seconds=slow_mode)),
             archived=bool(archived),
+            read_only=bool(read_only),
             blocked=bool(blocked),
             now=rows.moment(now),
         )
-        for pk, kind, seq, rev, slow_mode, archived, blocked, now in locked
+        for pk, kind, seq, rev, slow_mode, archived, read_only, blocked, now in locked
     ]
 
 
@@ -272,7 +274,7 @@ def _check_permission(room: LockedRoom, seat: LockedSeat) -> None:
     _insist_on_life(room)
     if room.blocked:
         raise Forbidden("One of you has blocked the other: nobody writes here.")
-    if room.kind == Room.Kind.FEED and seat.role not in MANAGERS:
+    if (room.kind == Room.Kind.FEED or room.read_only) and seat.role not in MANAGERS:
         raise Forbidden("Only its owner and moderators write here.")
     if seat.muted_until is not None and seat.muted_until > room.now:
         remaining = seat.muted_until - room.now

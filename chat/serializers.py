@@ -65,6 +65,7 @@ def room_frame(
         slow_mode=room.slow_mode,
         open=room.open,
         archived=room.archived,
+        read_only=room.read_only,
         notify=seat.notify,
         unread_from=seat.unread_from and max(seat.unread_from, room.first_seq),
         blocked=seat.blocks,

@@ -326,6 +326,12 @@ def test_nothing_is_said_in_an_archived_room(as_bob, alice, kitchen):
     assert refusal(as_bob.say(kitchen, "Hello")) == (403, "forbidden")
 
 
+def test_a_member_says_nothing_in_a_room_that_is_read_only(as_alice, as_bob, kitchen):
+    Room.objects.filter(pk=kitchen.pk).update(read_only=True)
+    assert refusal(as_bob.say(kitchen, "Hello")) == (403, "forbidden")
+    assert as_alice.say(kitchen, "Hello").status_code == 201
+
+
 def test_who_is_muted_is_told_for_how_long(as_bob, bob, kitchen):
     until = timezone.now() + timedelta(minutes=1)
     Membership.objects.filter(room=kitchen, user=bob).update(muted_until=until)

@@ -204,7 +204,11 @@ def test_a_mute_is_told(as_alice, alice, kitchen):
 
 @pytest.mark.parametrize(
     ("state", "why"),
-    [({"archived": True}, "This room is archived"), ({"kind": Room.Kind.FEED}, "Only moderators")],
+    [
+        ({"archived": True}, "This room is archived"),
+        ({"kind": Room.Kind.FEED}, "Only moderators"),
+        ({"read_only": True}, "Only moderators"),
+    ],
 )
 def test_where_nobody_may_write_there_is_no_form(as_alice, alice, kitchen, state, why):
     Membership.objects.filter(user=alice).update(role=Membership.Role.MEMBER)

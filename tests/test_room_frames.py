@@ -122,6 +122,37 @@ async def test_in_an_archived_room_nothing_is_said_or_changed(
         assert (await bobs.ask("leave", room=kitchen.pk))["type"] == "ok"
 
 
+async def test_in_a_room_that_is_read_only_a_member_only_reads(
+    impatient, application, elsewhere, tokens, kitchen
+):
+    async with (
+        browser(application, tokens["alice"]) as alices,
+        browser(elsewhere, tokens["bob"]) as bobs,
+    ):
+        assert (await bobs.post("Before", room=kitchen.pk))["type"] == "posted"
+        await meanwhile(Room.objects.filter(pk=kitchen.pk).update, read_only=True)
+        await shows(bobs, kitchen.pk, read_only=True)
+        for answer in (
+            await bobs.post("After", room=kitchen.pk),
+            await bobs.ask("edit", room=kitchen.pk, seq=1, body="Changed"),
+            await bobs.ask("typing", room=kitchen.pk),
+        ):
+            assert refused(answer) == "forbidden"
+        assert (await alices.post("I may", room=kitchen.pk))["type"] == "posted"
+        assert (await bobs.ask("delete", room=kitchen.pk, seq=1))["type"] == "ok"
+        await meanwhile(Room.objects.filter(pk=kitchen.pk).update, read_only=False)
+        await bobs.until(lambda: "read_only" not in bobs.client.rooms[kitchen.pk])
+        assert (await bobs.post("Again", room=kitchen.pk))["type"] == "posted"
+
+
+async def test_who_is_not_in_a_room_that_is_read_only_does_not_learn_that_it_is(
+    application, tokens, kitchen
+):
+    await meanwhile(Room.objects.filter(pk=kitchen.pk).update, read_only=True)
+    async with browser(application, tokens["charlie"]) as charlies:
+        assert refused(await charlies.post("Hello", room=kitchen.pk)) == "not_found"
+
+
 async def test_an_archived_room_can_be_opened_again(impatient, application, tokens, kitchen):
     async with browser(application, tokens["alice"]) as alice:
         await alice.ask("archive", room=kitchen.pk, archived=True)

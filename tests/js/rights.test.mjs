@@ -30,6 +30,11 @@ test("in a feed its owner and moderators write", () => {
   assert.equal(rights(as("moderator", { kind: "feed" })).write, true);
 });
 
+test("in a room that is read-only its owner and moderators write, wherever it is", () => {
+  for (const kind of ["group", "everyone"]) assert.equal(rights(as("member", { kind, read_only: true })).write, false);
+  assert.equal(rights(as("moderator", { read_only: true })).write, true);
+});
+
 test("nobody leaves the Lobby or a direct room, whatever their role", () => {
   for (const kind of ["everyone", "direct"]) assert.deepEqual(allowed(as("owner", { kind })), ["write"]);
 });

@@ -11,7 +11,7 @@ const NEAR = 500; // kept on either side of the place that one looks at
 const TOO_MANY = { shown: 1_800, unshown: 400 };
 
 // What a `room` frame leaves out is as it is with most rooms, whatever it was before.
-const USUAL = { slow_mode: 0, archived: false, open: false, notify: "all", unread_from: undefined, blocked: false };
+const USUAL = { slow_mode: 0, archived: false, read_only: false, open: false, notify: "all", unread_from: undefined, blocked: false };
 
 export const empty = (me) => ({ me, epoch: undefined, limits: {}, rooms: new Map(), people: new Map(), shown: null, outbox: [], posted: new Map() });
 

@@ -2,6 +2,9 @@
 
 const MANAGERS = ["owner", "moderator"];
 
+/** Whether only its owner and moderators write there. */
+export const isReadOnly = (room) => room.kind === "feed" || room.read_only;
+
 /** Everything false where it may not be done; `write` tells whether the room as such lets one write. */
 export function rights(room) {
   const shared = room.kind === "group" || room.kind === "feed";
@@ -12,7 +15,7 @@ export function rights(room) {
     invite: shared && !room.archived && (manages || room.open),
     archive: owns,
     leave: shared,
-    write: !room.archived && !room.blocked && (room.kind !== "feed" || MANAGERS.includes(room.role)),
+    write: !room.archived && !room.blocked && (!isReadOnly(room) || MANAGERS.includes(room.role)),
   };
 }
 

@@ -10,7 +10,7 @@ import { messageMenu } from "./message_menu.js";
 import { isFinal, outage } from "./outage.js";
 import { onlineIn } from "./people.js";
 import { onShow } from "./reducer.js";
-import { rights, rightsWith } from "./rights.js";
+import { isReadOnly, rights, rightsWith } from "./rights.js";
 import { nameOf } from "./rooms.js";
 import { paintDot, write, writeNaming } from "./rows.js";
 import { outageWords, presenceWords, reason, text, typingWords } from "./text.js";
@@ -158,7 +158,7 @@ export function roomView(client, drafts, { notify, address, visit, redraw, repor
     if (shown.kind === "direct") return presence ? presenceWords(presence) : text("room.direct");
     const count = onlineIn(client.state, shown);
     const who = shown.kind === "everyone" ? text("room.everyone") : text("room.members", { count: shown.members });
-    const parts = [shown.archived && text("room.archived"), who, count !== undefined && text("room.online", { count }), shown.kind === "feed" && writers(shown)];
+    const parts = [shown.archived && text("room.archived"), who, count !== undefined && text("room.online", { count }), isReadOnly(shown) && writers(shown)];
     return parts.filter(Boolean).join(" · ");
   }
 
