@@ -12,11 +12,22 @@ from chat import access, archive, leases, messaging, retention
 from chat.archive import Cursor
 from chat.authentication import issue_token
 from chat.errors import NotFound
-from chat.models import Lease, Message, Room, Token
-from chat.retention import purge
+from chat.models import AuditEntry, Lease, Message, Purge, Retention, Room, Token
+from chat.retention import be_due, days_of, purge, set_days, step
 from chat.serializers import room_frame
 from tests.client import Client
-from tests.conversation import Reader, bodies, draft, post, read_on, say, say_much, seqs, stored
+from tests.conversation import (
+    Reader,
+    at_once,
+    bodies,
+    draft,
+    post,
+    read_on,
+    say,
+    say_much,
+    seqs,
+    stored,
+)
 from tests.failures import meanwhile
 from tests.fake_browser import browser
 
@@ -208,7 +219,197 @@ async def test_everybody_in_a_large_room_is_told_by_few_questions(
         assert asked.call_count == 2
 
 
+# Which days count
+
+
+def keep(room, days):
+    Room.objects.filter(pk=room.pk).update(retention_days=days)
+    room.refresh_from_db()
+
+
+@pytest.mark.parametrize(
+    ("own", "panel", "setting", "days"),
+    [(7, 30, 90, 7), (0, 30, 90, 0), (None, 30, 90, 30), (None, 0, 90, 0), (None, None, 90, 90)],
+)
+def test_a_room_counts_before_the_panel_and_the_panel_before_the_setting(
+    kitchen, settings, own, panel, setting, days
+):
+    settings.CHAT_KEEP_DAYS = setting
+    set_days(panel)
+    keep(kitchen, own)
+    assert days_of(kitchen) == days
+
+
+def test_each_room_lets_go_by_its_own_days(old, alice, garden, lobby):
+    for room in (garden, lobby):
+        say_much(alice, room, 10)
+        age(room, upto=6)
+    keep(garden, 0)
+    keep(lobby, 101)
+    set_days(99)
+    assert [purged.room for purged in purge(dry_run=True)] == ["Kitchen"]
+    keep(lobby, 99)
+    assert {purged.room for purged in purge()} == {"Kitchen", "Lobby"}
+
+
+def test_what_a_room_keeps_for_ever_goes_only_if_somebody_names_it(old):
+    keep(old, 0)
+    assert purge_all() == []
+    assert [purged.messages for purged in purge_all(room_ids=[old.pk])] == [6]
+
+
+def test_days_beyond_all_times_keep_everything(old):
+    keep(old, 2_000_000_000)
+    assert [*purge()] == []
+
+
+# What workers do by themselves
+
+
+def run():
+    """Steps until nothing is due any more; how many."""
+    count = 1
+    while step() is not None:
+        count += 1
+    return count
+
+
+def test_workers_let_go_of_what_the_panel_says(old, monkeypatch):
+    monkeypatch.setattr(retention, "BATCH", 4)
+    set_days(90)
+    assert run() == 2
+    assert bodies(stored(old))[5:7] == ["", "7"]
+    purge_run = Purge.objects.get()
+    assert (purge_run.rooms, purge_run.messages, purge_run.bytes) == (1, 6, 6)
+    assert purge_run.ended_at >= purge_run.started_at
+
+
+def test_many_rooms_of_few_messages_take_several_steps(alice, bob, kitchen, garden, monkeypatch):
+    monkeypatch.setattr(retention, "ROOMS", 1)
+    for room in (kitchen, garden):
+        say(alice, room, "long ago")
+        age(room, upto=1)
+        keep(room, 90)
+    be_due()
+    assert run() == 3
+    assert (Purge.objects.get().rooms, Purge.objects.get().messages) == (2, 2)
+
+
+def test_the_setting_alone_removes_nothing(old, settings):
+    settings.CHAT_KEEP_DAYS = 90
+    be_due()
+    assert run() == 1
+    assert bodies(stored(old))[0] == "1"
+    assert not Purge.objects.exists()
+
+
+def test_days_of_a_room_need_nobody_to_begin(old):
+    keep(old, 90)
+    assert run() == 1
+    assert bodies(stored(old))[5:7] == ["", "7"]
+
+
+def test_the_next_run_begins_an_hour_later_or_when_somebody_asks(old, alice):
+    set_days(90)
+    run()
+    age(old, upto=7)
+    assert run() == 1
+    assert bodies(stored(old))[6] == "7"
+    be_due()
+    run()
+    assert bodies(stored(old))[6] == ""
+    age(old, upto=8)
+    Retention.objects.update(due_at=datetime.now(UTC) - timedelta(seconds=1))
+    run()
+    assert bodies(stored(old))[7] == ""
+    assert Retention.objects.get().due_at > datetime.now(UTC) + timedelta(minutes=55)
+
+
+def test_what_becomes_due_meanwhile_is_not_forgotten(old):
+    set_days(90)
+
+    def asked_meanwhile():
+        be_due()
+        return False
+
+    with patch("chat.retention._empty_next", side_effect=asked_meanwhile):
+        step()
+    run()
+    assert bodies(stored(old))[0] == ""
+
+
+def test_a_worker_that_dies_lets_another_carry_on(old, monkeypatch):
+    monkeypatch.setattr(retention, "BATCH", 4)
+    set_days(90)
+    step()
+    with (
+        patch("chat.retention._empty_next", side_effect=OperationalError),
+        pytest.raises(OperationalError),
+    ):
+        step()
+    assert step() is None  # the claim of the dead one still holds
+    Retention.objects.update(due_at=datetime.now(UTC) - timedelta(seconds=1))
+    run()
+    assert bodies(stored(old))[5:7] == ["", "7"]
+    assert Purge.objects.get().messages == 6
+
+
+def test_of_two_workers_one_does_it(transactional_db, alice, kitchen):
+    say_much(alice, kitchen, 10)
+    age(kitchen, upto=6)
+    set_days(90)
+    assert at_once(step, step) == [None, None]
+    assert Purge.objects.get().messages == 6
+    assert bodies(stored(kitchen))[5:7] == ["", "7"]
+
+
+def test_days_that_are_taken_back_end_the_run(old, monkeypatch):
+    monkeypatch.setattr(retention, "BATCH", 4)
+    set_days(90)
+    assert step() is not None
+    set_days(None)
+    assert step() is None
+    assert bodies(stored(old))[3:5] == ["", "5"]
+    assert Purge.objects.get().ended_at
+
+
+def test_nothing_due_costs_one_question(db, django_assert_num_queries):
+    run()
+    with django_assert_num_queries(1):
+        assert step() is None
+
+
 # The commands
+
+
+def test_the_command_is_written_down_with_what_went(old):
+    call_command("purge", "--older-than=90d", "--dry-run")
+    assert not Purge.objects.exists()
+    assert not AuditEntry.objects.exists()
+    call_command("purge", "--older-than=90d")
+    call_command("purge", "--older-than=90d")  # of nothing there is nothing to tell
+    purge_run, entry = Purge.objects.get(), AuditEntry.objects.get()
+    assert (purge_run.rooms, purge_run.messages, purge_run.bytes) == (1, 6, 6)
+    assert purge_run.ended_at
+    assert (entry.action, entry.actor, entry.label) == ("purged", None, "Kitchen")
+    assert entry.actor_name.startswith("manage.py")
+    assert entry.after == {"rooms": 1, "older_than_days": 90}
+
+
+def test_a_command_that_is_stopped_has_told_what_went(old, monkeypatch):
+    monkeypatch.setattr(retention, "BATCH", 2)
+    with patch("time.sleep", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+        call_command("purge", "--older-than=90d")
+    assert (Purge.objects.get().messages, Purge.objects.get().rooms) == (2, 0)
+    assert Purge.objects.get().ended_at
+    assert AuditEntry.objects.get().action == "purged"
+
+
+def test_the_command_does_what_the_panel_says(old, settings, capsys):
+    settings.CHAT_KEEP_DAYS = 1_000
+    set_days(99)
+    call_command("purge")
+    assert "6 messages of 6 bytes are gone." in capsys.readouterr().out
 
 
 def test_the_command_tells_each_room_and_the_sum(old, capsys):

@@ -1,11 +1,11 @@
 """`manage.py purge`: let go of what was said long ago."""
 
-from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from chat import conf, retention
+from chat import retention
+from chat.audit import Actor
 from chat.management.shell import ShellCommand, duration, in_print
 from chat.models import Room
 
@@ -21,10 +21,13 @@ class Command(ShellCommand):
             "--older-than",
             type=duration,
             metavar="AGE",
-            help="like 90d, 12w or 36h; otherwise CHAT_KEEP_DAYS",
+            help="like 90d, 12w or 36h; otherwise as rooms, the panel or CHAT_KEEP_DAYS say",
         )
         parser.add_argument(
-            "--room", action="append", metavar="ID", help="only this; may be repeated"
+            "--room",
+            action="append",
+            metavar="ID",
+            help="only this, even if kept for ever; may be repeated",
         )
         parser.add_argument(
             "--dry-run", action="store_true", help="say what would go, and let it be"
@@ -32,25 +35,22 @@ class Command(ShellCommand):
         parser.add_argument("--quiet", action="store_true", help="say nothing unless it goes wrong")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        age = options["older_than"] or _kept()
+        age = options["older_than"]
         room_ids = options["room"]
         if room_ids and (unknown := {*room_ids} - {*_known(room_ids)}):
             raise CommandError(f"There is no room {', '.join(sorted(unknown))}.")
         say = (lambda _: None) if options["quiet"] else self.stdout.write
         done = "would go" if options["dry_run"] else "are gone"
-        if age is None:
+        if age is None and not retention.terms(retention.site_days()):
             say("CHAT_KEEP_DAYS is 0: everything is kept. Say --older-than 90d to let go of more.")
             return
         count = size = 0
-        for purged in retention.purge(age, room_ids, dry_run=options["dry_run"]):
+        actor, dry_run = Actor.in_the_shell(), options["dry_run"]
+        for purged in retention.purge(age, room_ids, dry_run=dry_run, actor=actor):
             count, size = count + purged.messages, size + purged.bytes
             told = f"{purged.messages:,} messages, {purged.bytes:,} bytes"
             say(f"{in_print(purged.room)} ({purged.room_id}): {told}")
         say(f"{count:,} messages of {size:,} bytes {done}.")
-
-
-def _kept() -> timedelta | None:
-    return timedelta(days=days) if (days := conf.keep_days()) else None
 
 
 def _known(room_ids: list[str]) -> list[str]:
