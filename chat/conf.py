@@ -73,6 +73,11 @@ def metrics_from() -> list[str]:
     return list(getattr(settings, "CHAT_METRICS_FROM", None) or PRIVATE)
 
 
+def release() -> str:
+    """Which release of the site this is, as the dashboard names it."""
+    return str(getattr(settings, "CHAT_RELEASE", ""))
+
+
 def workers() -> int:
     """Processes that serve this site, over all machines."""
     return index(getattr(settings, "CHAT_WORKERS", 1))

@@ -246,6 +246,8 @@ class FrameSocket(Socket):
         epoch = await self._worker.watch.epoch()
         stale = request.epoch not in (None, epoch)
         if not self.resumed:
+            if request.cursors:
+                metrics.reconnects.inc()
             self._welcome(epoch)
             asked = {*self.seats, *request.cursors}
         else:

@@ -21,6 +21,7 @@ LOOK_EVERY = 1.0  # seconds
 
 _BEGAN = time.time()
 _PAGE_BYTES = resource.getpagesize()
+_STATM = Path("/proc/self/statm")
 
 
 class Gauges:
@@ -74,10 +75,16 @@ def _look_at_process(process: str) -> None:
     metrics.start_time.labels(process).set(_BEGAN)
     metrics.cpu_seconds.labels(process).set(time.process_time())
     metrics.max_descriptors.labels(process).set(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-    if Path("/proc/self/statm").exists():  # no other system tells
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        metrics.resident_bytes.labels(process).set(pages * _PAGE_BYTES)
+    if (resident := resident_bytes()) is not None:
+        metrics.resident_bytes.labels(process).set(resident)
         metrics.open_descriptors.labels(process).set(_count_descriptors())
+
+
+def resident_bytes() -> int | None:
+    """Memory that this process holds; None: this system does not tell."""
+    if not _STATM.exists():
+        return None
+    return int(_STATM.read_text().split()[1]) * _PAGE_BYTES
 
 
 def _count_descriptors() -> int:

@@ -7,6 +7,7 @@ Of one process, or of all that share PROMETHEUS_MULTIPROC_DIR.
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 from prometheus_client import (
@@ -19,6 +20,7 @@ from prometheus_client import (
     values,
 )
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
 from . import tallies
 from .errors import ChatError
@@ -52,6 +54,7 @@ def _histogram(name: str, told: str, buckets: Iterable[float]) -> Histogram:
 connections = _gauge("connections", "Open WebSockets, by dialect.", "dialect")
 behind = _gauge("sockets_behind", "Sockets that have yet to read something in the database.")
 closes = _counter("closes", "WebSockets that have ended, by close code.", "code")
+reconnects = _counter("reconnects", "Clients that were here before, and said how far they had got.")
 
 # What is said
 posts_stored = _counter("posts_stored", "Messages that were committed.")
@@ -113,6 +116,22 @@ class _All(Collector):
                 # When a counter was made would be another series for each.
                 metric.samples = [s for s in metric.samples if not s.name.endswith("_created")]
                 yield metric
+
+
+def total(counter: Counter) -> int:
+    """What this process has counted, whatever the labels."""
+    return int(sum(s.value for s in _samples(counter) if s.name.endswith("_total")))
+
+
+def buckets(histogram: Histogram) -> list[int]:
+    """What this process has observed, by bucket; the last one has no upper bound."""
+    upto = [int(s.value) for s in _samples(histogram) if s.name.endswith("_bucket")]
+    return [after - before for before, after in pairwise([0, *upto])]
+
+
+def _samples(metric: Counter | Histogram) -> Iterator[Sample]:
+    for collected in metric.collect():
+        yield from collected.samples
 
 
 def text() -> bytes:

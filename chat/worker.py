@@ -40,6 +40,7 @@ from .addresses import household
 from .allowances import Visitor
 from .announcements import Announcement, Announcer
 from .authentication import Claim, Credentials, Identity
+from .bulletin import Bulletin
 from .close_codes import CloseCode
 from .cursors import Cursors
 from .errors import (
@@ -99,6 +100,9 @@ class Worker:
         self.cursors = Cursors(self.journal, self.switchboard)
         self.presence = Presence(self.key, self.journal, self.switchboard)
         self._gauges = Gauges(self._announcer, self.switchboard, self.journal)
+        self._bulletin = Bulletin(
+            self.key, self._announcer, self.switchboard, self.journal, lambda: self.is_draining
+        )
         self._tasks = Tasks()
         self._admissions: Questions[Credentials, Admission] = Questions(
             lambda shown: self.switchboard.read(_admit, shown), self._tasks
@@ -107,7 +111,7 @@ class Worker:
 
     async def __aenter__(self) -> Self:
         parts = (self._announcer, self.switchboard, self.watch, self.journal, self.cursors)
-        for part in (*parts, self.presence, self._gauges):
+        for part in (*parts, self.presence, self._gauges, self._bulletin):
             await self._parts.enter_async_context(part)
         self._parts.push_async_callback(self._tasks.stop)
         return self

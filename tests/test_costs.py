@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chat import authentication, conf, cursors, messaging, presence, rooms, watch
+from chat import authentication, bulletin, conf, cursors, messaging, presence, rooms, watch
 from chat.models import Room, Token
 from chat.pulse import pulse
 from tests.conftest import token
@@ -21,6 +21,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "BLIND_AFTER", 1_000_000)  # though they have not looked
     monkeypatch.setattr(presence, "LOOK_EVERY", 1_000)
     monkeypatch.setattr(cursors, "WRITE_EVERY", 1_000)
+    monkeypatch.setattr(bulletin, "FIRST", 1_000)
 
 
 def open_rooms(owner: Any, guest: Any, count: int) -> list[Room]:
