@@ -4,8 +4,8 @@ Callable from anywhere: nothing here knows which worker holds a connection. It i
 each worker finds it within a second by its check, whatever becomes of the channel layer.
 """
 
-from collections.abc import Collection
-from datetime import datetime
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
 from importlib import import_module
 
 from django.conf import settings
@@ -21,6 +21,9 @@ from .close_codes import CloseCode
 from .errors import NotFound
 from .models import Access, Connection, Epoch, Membership, Token
 from .pulse import life
+
+WHY_CHARS = 200  # of the reason for a ban, or for muting
+FOR_GOOD = timedelta(days=36_500)  # of a ban
 
 
 def disconnect(keys: Collection[str], code: CloseCode = CloseCode.DISCONNECTED) -> int:
@@ -71,18 +74,26 @@ def mute(user: AbstractBaseUser, room_id: str, until: datetime | None, reason: s
         raise_for([user.pk])
 
 
-def end_sessions(users: Collection[AbstractBaseUser]) -> int:
+def sessions_of(users: Collection[AbstractBaseUser]) -> list[str]:
+    """The keys of the sessions in which they are logged in.
+
+    A session does not tell whose it is until it is decoded: this reads all there are.
+    """
+    keys = {str(user.pk) for user in users}
+    living = Session.objects.filter(expire_date__gt=Now()).iterator()
+    return [
+        session.session_key for session in living if session.get_decoded().get(SESSION_KEY) in keys
+    ]
+
+
+def end_sessions(users: Collection[AbstractBaseUser], sessions: Iterable[str] | None = None) -> int:
     """Log users out wherever they are logged in, programs included; how many sessions that were.
 
-    What is open ends with them. A session does not tell whose it is until it is decoded: this
-    reads them all.
+    What is open ends with them. `sessions`: theirs, where they have been found already.
     """
-    Token.objects.filter(user__in=[user.pk for user in users]).delete()
-    keys = {str(user.pk) for user in users}
+    found = sessions_of(users) if sessions is None else list(sessions)
     store = import_module(settings.SESSION_ENGINE).SessionStore
-    ended = 0
-    for session in Session.objects.filter(expire_date__gt=Now()).iterator():
-        if session.get_decoded().get(SESSION_KEY) in keys:
-            store(session.session_key).delete()  # where it is cached, too
-            ended += 1
-    return ended
+    Token.objects.filter(user__in=[user.pk for user in users]).delete()
+    for key in found:
+        store(key).delete()  # where it is cached, too
+    return len(found)

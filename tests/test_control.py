@@ -21,7 +21,7 @@ from django.utils import timezone
 from chat import conf, control, leases, presence
 from chat.close_codes import CloseCode
 from chat.errors import Muted, NotFound
-from chat.models import Access, Connection, Lease, Token
+from chat.models import Access, AuditEntry, Connection, Lease, Token
 from chat.worker import Worker
 from tests.conftest import PASSWORD, serve
 from tests.conversation import draft, post, seat_of
@@ -394,6 +394,53 @@ def test_the_shell_lists_nobody_of_a_worker_that_died(bob):
     leases.begin("one", {"phone": leases.Link(bob.pk)})
     Lease.objects.update(renewed_at=Now() - leases.LIFE - timedelta(seconds=1))
     assert "bob" not in said("connections")
+
+
+def entries():
+    """What the audit log says of the shell, the oldest first."""
+    log = AuditEntry.objects.order_by("pk")
+    assert all(entry.actor_name.startswith("manage.py (") for entry in log)
+    return [(entry.action, entry.label) for entry in log]
+
+
+@pytest.mark.parametrize(
+    ("command", "action"),
+    [
+        (("ban",), "banned"),
+        (("unban",), "unbanned"),
+        (("kick",), "kicked"),
+        (("end_sessions",), "sessions_ended"),
+        (("disconnect", "--user"), "disconnected"),
+    ],
+)
+def test_what_is_done_from_the_shell_is_written_down(bob, command, action):
+    said(*command, "bob")
+    assert entries() == [(action, "bob")]
+
+
+def test_who_is_disconnected_from_the_shell_is_written_down(bob):
+    leases.begin("one", {"phone": leases.Link(bob.pk, "203.0.113.7")})
+    said("disconnect", "phone")
+    said("disconnect", "--everybody")
+    assert entries() == [("disconnected", "bob"), ("disconnected", "everybody")]
+    assert AuditEntry.objects.earliest("pk").after["address"] == "203.0.113.7"
+
+
+def test_the_shell_keeps_why_somebody_is_banned(bob):
+    said("ban", "bob", "--reason", "Spam")
+    assert Access.objects.get(pk=bob.pk).ban_reason == "Spam"
+    assert AuditEntry.objects.get().comment == "Spam"
+    with pytest.raises(CommandError, match="at most 200 characters"):
+        call_command("ban", "bob", f"--reason={'x' * 201}")
+
+
+def test_nothing_is_done_that_cannot_be_written_down(bob):
+    with patch("chat.measures.record", side_effect=OperationalError("full")):
+        for command in ("ban", "kick", "end_sessions"):
+            with pytest.raises(CommandError):
+                said(command, "bob")
+    bobs = Access.objects.get(pk=bob.pk)
+    assert (bobs.banned_until, bobs.close_code) == (None, None)
 
 
 def test_the_shell_disconnects_one(bob):

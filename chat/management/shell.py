@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error, connection
 
 from chat.complaints import in_words
+from chat.control import WHY_CHARS
 from chat.database import is_outage, out_of_the_pool
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -78,3 +79,10 @@ def duration(text: str) -> timedelta:
     if not (match := re.fullmatch(r"0*([1-9]\d{0,4})([smhdw])", text)):
         raise ArgumentTypeError("write it like 90s, 10m, 36h, 90d or 12w")
     return timedelta(**{UNITS[match[2]]: int(match[1])})
+
+
+def reason(text: str) -> str:
+    """Of an option: why somebody is kept out. ArgumentTypeError."""
+    if len(text) > WHY_CHARS:
+        raise ArgumentTypeError(f"at most {WHY_CHARS} characters")
+    return text

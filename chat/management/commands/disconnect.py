@@ -5,7 +5,8 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from chat import control
+from chat import measures
+from chat.audit import Actor
 from chat.management.shell import ShellCommand, user_named
 
 
@@ -24,14 +25,15 @@ class Command(ShellCommand):
         which.add_argument("--everybody", action="store_true", help="all there are")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        actor = Actor.in_the_shell()
         if options["everybody"]:
-            control.disconnect_everybody()
+            measures.disconnect_everybody(actor)
             self.stdout.write("Every connection is being closed.")
         elif options["user"] is not None:
-            control.disconnect_user(user_named(options["user"]))
+            measures.disconnect_people(actor, [user_named(options["user"])])
             self.stdout.write(f"Every connection of {options['user']} is being closed.")
         else:
             asked = set(options["connection"])
-            if (count := control.disconnect(asked)) < len(asked):
+            if (count := measures.disconnect(actor, asked)) < len(asked):
                 raise CommandError(f"{len(asked) - count} of {len(asked)} are not open (any more).")
             self.stdout.write(f"{count} being closed.")

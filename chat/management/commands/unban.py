@@ -4,7 +4,8 @@ from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 
-from chat import control
+from chat import measures
+from chat.audit import Actor
 from chat.management.shell import PersonCommand
 
 
@@ -12,5 +13,5 @@ class Command(PersonCommand):
     help = "Lift a ban."
 
     def act(self, user: AbstractBaseUser, options: dict[str, Any]) -> str:
-        control.ban(user, None)
+        measures.lift_ban(Actor.in_the_shell(), [user])
         return "may come in"
