@@ -34,6 +34,12 @@ def active() -> QuerySet[Any]:
     return everybody.filter(is_active=True) if knows_activity() else everybody
 
 
+def inactive() -> QuerySet[Any]:
+    """Those who may not: as a rule the few."""
+    everybody = get_user_model()._default_manager.all()
+    return everybody.filter(is_active=False) if knows_activity() else everybody.none()
+
+
 def named(name: str) -> AbstractBaseUser:
     """The active user of this name, or UnknownUser."""
     user = known(name)
