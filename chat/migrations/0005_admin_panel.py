@@ -1330,4 +1330,24 @@ class Migration(migrations.Migration):
             model_name="auditentry",
             index=models.Index(fields=["action", "-id"], name="audit_entries_by_action"),
         ),
+        migrations.AddIndex(
+            model_name="auditentry",
+            index=models.Index(fields=["actor_name"], name="audit_entries_by_name"),
+        ),
+        migrations.AddIndex(
+            model_name="auditentry",
+            index=models.Index(fields=["label"], name="audit_entries_by_label"),
+        ),
+        migrations.AddIndex(
+            model_name="report",
+            index=models.Index(fields=["room", "seq"], name="reports_of_a_message"),
+        ),
+        migrations.AddIndex(
+            model_name="report",
+            index=models.Index(
+                condition=models.Q(("closed_at__isnull", True)),
+                fields=["-id"],
+                name="open_reports",
+            ),
+        ),
     ]

@@ -228,6 +228,10 @@ class Report(models.Model):
                 name="one_report_per_reporter_and_person",
             ),
         ]
+        indexes: ClassVar = [
+            models.Index(fields=["room", "seq"], name="reports_of_a_message"),
+            models.Index(fields=["-id"], condition=Q(closed_at__isnull=True), name="open_reports"),
+        ]
         verbose_name = _("report")
         verbose_name_plural = _("reports")
         permissions: ClassVar = [("can_moderate", "Can handle reports")]

@@ -76,6 +76,8 @@ class AuditEntry(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["kind", "key"], name="audit_entries_of_a_target"),
             models.Index(fields=["action", "-id"], name="audit_entries_by_action"),
+            models.Index(fields=["actor_name"], name="audit_entries_by_name"),
+            models.Index(fields=["label"], name="audit_entries_by_label"),
         ]
 
     def __str__(self) -> str:
