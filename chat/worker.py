@@ -41,6 +41,7 @@ from .allowances import Visitor
 from .announcements import Announcement, Announcer
 from .authentication import Claim, Credentials, Identity
 from .bulletin import Bulletin
+from .chores import Chores
 from .close_codes import CloseCode
 from .cursors import Cursors
 from .errors import (
@@ -103,6 +104,7 @@ class Worker:
         self._bulletin = Bulletin(
             self.key, self._announcer, self.switchboard, self.journal, lambda: self.is_draining
         )
+        self._chores = Chores(self.journal, self.switchboard)
         self._tasks = Tasks()
         self._admissions: Questions[Credentials, Admission] = Questions(
             lambda shown: self.switchboard.read(_admit, shown), self._tasks
@@ -111,7 +113,7 @@ class Worker:
 
     async def __aenter__(self) -> Self:
         parts = (self._announcer, self.switchboard, self.watch, self.journal, self.cursors)
-        for part in (*parts, self.presence, self._gauges, self._bulletin):
+        for part in (*parts, self.presence, self._gauges, self._bulletin, self._chores):
             await self._parts.enter_async_context(part)
         self._parts.push_async_callback(self._tasks.stop)
         return self

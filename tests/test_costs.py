@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chat import authentication, bulletin, conf, cursors, messaging, presence, rooms, watch
+from chat import authentication, bulletin, chores, conf, cursors, messaging, presence, rooms, watch
 from chat.models import Room, Token
 from chat.pulse import pulse
 from tests.conftest import token
@@ -22,6 +22,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(presence, "LOOK_EVERY", 1_000)
     monkeypatch.setattr(cursors, "WRITE_EVERY", 1_000)
     monkeypatch.setattr(bulletin, "FIRST", 1_000)
+    monkeypatch.setattr(chores, "FIRST", 1_000)
 
 
 def open_rooms(owner: Any, guest: Any, count: int) -> list[Room]:
