@@ -10,11 +10,12 @@ from django.http import HttpRequest
 
 from .. import control
 from ..models import Access, Token
+from .exports import Exporting
 from .pages import USERNAME, Lasting, Unchangeable
 
 
 @admin.register(Access)
-class AccessAdmin(Lasting):
+class AccessAdmin(Exporting, Lasting):
     list_display = ["user", "version", "banned_until"]
     list_select_related = ["user"]
     list_filter = [("banned_until", admin.EmptyFieldListFilter)]
