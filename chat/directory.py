@@ -43,7 +43,7 @@ def people(query: str, limit: int) -> list[str]:
     active = users.active().values_list(field, flat=True)
     if not query:
         return list(active.order_by(field)[:limit])
-    quickly = list(active.filter(_begins(field, query)).order_by(_folded(field))[:limit])
+    quickly = list(active.filter(begins(field, query)).order_by(_folded(field))[:limit])
     return quickly if len(quickly) == limit else list(_containing(active, field, query)[:limit])
 
 
@@ -69,8 +69,11 @@ def members(
     return found[:limit], len(found) > limit
 
 
-def _begins(field: str, text: str) -> Q:
-    """As people write names: any other mixture of capitals is only found by looking at all."""
+def begins(field: str, text: str) -> Q:
+    """Of which a field begins with this, found by its index.
+
+    As people write names: any other mixture of capitals is only found by looking at all.
+    """
     begins = Q()
     for start in {text, text.lower(), text.upper(), text.capitalize()}:
         if connection.vendor == "sqlite":  # which uses its index for this alone

@@ -12,9 +12,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django.asserts import assertContains, assertNotContains
 
-from chat import access, control, leases, messaging, rooms
+from chat import access, leases, messaging, rooms
 from chat.admin.rooms import MembershipAdmin, RoomAdmin
-from chat.models import Access, Connection, Membership, Message, Room, Token
+from chat.models import Access, AuditEntry, Connection, Membership, Message, Room, Token
 from tests.conftest import token
 from tests.conversation import say
 
@@ -338,22 +338,7 @@ def test_only_who_may_delete_takes_something_down(client, alice, kitchen):
     assert Message.objects.get().body == "rude"
 
 
-# Bans and tokens
-
-
-def test_a_ban_is_noticed(panel, alice):
-    [before] = versions(alice)
-    until = timezone.now() + timedelta(days=1)
-    day, hour = f"{until:%Y-%m-%d}", f"{until:%H:%M:%S}"
-    assert save(panel, alice.chat_access, banned_until_0=day, banned_until_1=hour)
-    assert access.standing(alice.pk).banned
-    assert versions(alice) == [before + 1]
-
-
-def test_a_ban_can_be_lifted(panel, alice):
-    control.ban(alice, timezone.now() + timedelta(days=1))
-    assert save(panel, alice.chat_access, banned_until_0="", banned_until_1="")
-    assert not access.standing(alice.pk).banned
+# Tokens
 
 
 def test_a_token_can_be_ended_but_not_read(panel, alice):
@@ -378,8 +363,9 @@ ACTIONS = {
 }
 
 
-def act(panel, action):
-    chosen = {"action": action, "_selected_action": ["phone"]}
+def act(panel, action, **answer):
+    """Choose bob's connection; asks back unless the answer is there."""
+    chosen = {"action": action, "_selected_action": ["phone"], **answer}
     return panel.post("/admin/chat/connection/", chosen, follow=True)
 
 
@@ -396,9 +382,12 @@ def test_bobs_connection_is_ended_from_the_panel(panel, bob, action, after):
     token(bob)
     leases.begin("one", {"phone": leases.Link(bob.pk, "203.0.113.7", "Firefox")})
     assertContains(panel.get("/admin/chat/connection/?q=203.0.113.7"), "Firefox")
-    assert act(panel, action).status_code == 200
-    bob.refresh_from_db()
-    assert ACTIONS[action](bob) == after
+    before = ACTIONS[action](bob)
+    assertContains(act(panel, action), "bob")
+    assert ACTIONS[action](type(bob).objects.get(pk=bob.pk)) == before, "not asked back"
+    assert act(panel, action, post="yes").status_code == 200
+    assert ACTIONS[action](type(bob).objects.get(pk=bob.pk)) == after
+    assert AuditEntry.objects.get().label == "bob"
 
 
 def test_who_may_only_look_ends_no_connection(client, alice, bob):
@@ -408,5 +397,7 @@ def test_who_may_only_look_ends_no_connection(client, alice, bob):
     leases.begin("one", {"phone": leases.Link(bob.pk)})
     client.force_login(alice)
     assertContains(client.get("/admin/chat/connection/"), "bob")
-    act(client, "disconnect")
+    for action in ACTIONS:
+        assert act(client, action, post="yes").status_code == 403
     assert Connection.objects.get().close_code is None
+    assert not AuditEntry.objects.exists()

@@ -26,7 +26,6 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
 from ..models import Access, AuditEntry
-from .exports import ExportingLog
 from .pages import USERNAME, Lasting, Unchangeable
 
 NAMED = 20  # people whose names begin alike, and who are looked for together
@@ -98,7 +97,7 @@ class Log(ChangeList):
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(ExportingLog, Unchangeable, Lasting):
+class AuditEntryAdmin(Unchangeable, Lasting):
     list_display = ["at", "who", "action", "target", "the_room", "short_comment", "address"]
     list_display_links = ["at"]
     list_filter = ["action", Period]

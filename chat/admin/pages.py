@@ -11,6 +11,7 @@ from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from .. import audit
@@ -83,6 +84,15 @@ class ByRoomOrPerson(admin.ModelAdmin):
             keys = list(people.values_list("pk", flat=True))
             queryset = queryset.filter(Q(room=search_term) | Q(**{f"{self.person}__in": keys}))
         return queryset, False
+
+
+def protection(request: HttpRequest, person: Any) -> str:
+    """Why whoever asks can neither kick nor ban, log out nor erase this person; "" if they can."""
+    if person.pk == request.user.pk:
+        return gettext("You cannot do this to yourself.")
+    if getattr(person, "is_superuser", False) and not getattr(request.user, "is_superuser", False):
+        return gettext("Only a superuser can do this to a superuser.")
+    return ""
 
 
 def link(found: Model | None) -> str:
