@@ -26,6 +26,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
 from ..models import Access, AuditEntry
+from .exports import ExportingLog
 from .pages import USERNAME, Lasting, Unchangeable
 
 NAMED = 20  # people whose names begin alike, and who are looked for together
@@ -97,7 +98,7 @@ class Log(ChangeList):
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(Unchangeable, Lasting):
+class AuditEntryAdmin(ExportingLog, Unchangeable, Lasting):
     list_display = ["at", "who", "action", "target", "the_room", "short_comment", "address"]
     list_display_links = ["at"]
     list_filter = ["action", Period]

@@ -29,6 +29,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import control, directory, leases, measures
 from ..models import Access, AuditEntry, Membership, Room, Token, Waiting
+from .exports import Exporting
 from .measures import (
     BAN,
     DISCONNECT_PEOPLE,
@@ -155,7 +156,7 @@ MEASURES = {  # by the end of their address
 
 
 @admin.register(Access)
-class AccessAdmin(Unchangeable, Lasting, Measuring):
+class AccessAdmin(Exporting, Unchangeable, Lasting, Measuring):
     """What is done to people has pages of its own, which ask first."""
 
     list_display = ["user", "online", "last_seen", "banned", "muted", "waiting", "active"]

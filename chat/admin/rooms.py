@@ -16,6 +16,7 @@ from django.http import HttpRequest
 
 from .. import access, conf, rooms
 from ..models import Membership, Room
+from .exports import ExportingMessages
 from .pages import ByRoomOrPerson
 
 MANAGED = (Room.Kind.GROUP, Room.Kind.FEED)  # who is in the others is not for people to decide
@@ -46,7 +47,7 @@ class SeatInline(admin.TabularInline):
 
 
 @admin.register(Room)
-class RoomAdmin(admin.ModelAdmin):
+class RoomAdmin(ExportingMessages):
     list_display = ["__str__", "kind", "open", "archived", "seq", "created_at"]
     list_filter = ["kind", "open", "archived"]
     search_fields = ["id__exact", "name"]
