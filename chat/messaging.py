@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from operator import attrgetter
-from uuid import UUID, uuid4
+from uuid import UUID, uuid4, uuid5
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import DatabaseError, IntegrityError, transaction
@@ -140,7 +140,7 @@ def _post(drafts: Sequence[Draft], *, wait: bool) -> list[Posted | ChatError]:
     def place(draft: Draft) -> Posted:
         key = (draft.sender.pk, draft.client_id)
         if (stored := known.get(key)) is not None:
-            return _recognise(stored, draft)
+            return _recognise(stored, draft.room_id, draft.body)
         if draft.room_id in busy:
             raise RoomBusy
         room = rooms.get(draft.room_id)
@@ -199,8 +199,8 @@ def _known(keys: Collection[tuple[UserKey, UUID]]) -> dict[tuple[UserKey, UUID],
     return {(message.sender_id, message.client_id): message for message in stored}
 
 
-def _recognise(stored: Message, draft: Draft) -> Posted:
-    if stored.room_id != draft.room_id or bytes(stored.digest) != _digest(draft.body):
+def _recognise(stored: Message, room_id: str, body: str) -> Posted:
+    if stored.room_id != room_id or bytes(stored.digest) != _digest(body):
         raise IdConflict
     return Posted(stored, new=False)
 
@@ -209,7 +209,7 @@ def find(draft: Draft) -> Posted | None:
     """What this draft became if it has been stored before; IdConflict if it differs."""
     key = (draft.sender.pk, draft.client_id)
     stored = _known([key]).get(key)
-    return _recognise(stored, draft) if stored else None
+    return _recognise(stored, draft.room_id, draft.body) if stored else None
 
 
 def _seats(keys: Sequence[tuple[str, UserKey]]) -> dict[tuple[str, UserKey], LockedSeat]:
@@ -316,18 +316,57 @@ def _next(room: LockedRoom, sender: AbstractBaseUser | None, client_id: UUID, bo
 
 def proclaim(room_id: str, body: str, sender: AbstractBaseUser | None = None) -> Message:
     """Say something as those who run the site; nobody's seat, role or pace is asked."""
+    [said] = proclaim_in([room_id], body, sender, uuid4())
+    return said.message
+
+
+def proclaim_in(
+    room_ids: Collection[str], body: str, sender: AbstractBaseUser | None, words_id: UUID
+) -> list[Posted]:
+    """Say it in each of these rooms, or in none; who comes again with its id says nothing twice."""
     _check_body(body)
     with transaction.atomic():
-        room = next(iter(_lock([room_id])), None)
-        if room is None:
+        rooms = _lock(room_ids)
+        if len(rooms) < len(set(room_ids)):
             raise NotFound
-        message = _next(room, sender, uuid4(), body)
-        message.announcement = True
-        _insert([message], [room])
-        if sender:  # who knows it
-            mine = Membership.objects.filter(room=room.pk, user_id=sender.pk)
-            mine.update(read_seq=message.seq)
-    return message
+        # Only now that the rooms are ours: before, a concurrent retry could be overlooked. A
+        # client id is known by its sender, so that it has to differ from room to room.
+        ids = {room.pk: uuid5(words_id, room.pk) for room in rooms}
+        known = _proclaimed(sender, ids.values())
+        said = [_proclaim(room, body, sender, ids[room.pk], known) for room in rooms]
+        new = [posted.message for posted in said if posted.new]
+        if new:
+            _insert(new, rooms)
+        if new and sender:  # who knows it
+            _read(sender, new)
+    return said
+
+
+def _proclaimed(sender: AbstractBaseUser | None, ids: Collection[UUID]) -> dict[UUID, Message]:
+    key: UserKey | None = sender.pk if sender else None
+    said = stored_messages().filter(sender=key, client_id__in=ids)
+    return {message.client_id: message for message in said}
+
+
+def _proclaim(
+    room: LockedRoom,
+    body: str,
+    sender: AbstractBaseUser | None,
+    client_id: UUID,
+    known: Mapping[UUID, Message],
+) -> Posted:
+    if (stored := known.get(client_id)) is not None:
+        return _recognise(stored, room.pk, body)
+    message = _next(room, sender, client_id, body)
+    message.announcement = True
+    return Posted(message, new=True)
+
+
+def _read(sender: AbstractBaseUser, messages: Sequence[Message]) -> None:
+    seqs = {message.room_id: message.seq for message in messages}
+    seats = _seats([(room_id, sender.pk) for room_id in seqs])
+    read = [[seat.pk, seqs[room_id]] for (room_id, _), seat in seats.items()]
+    rows.update(Membership, ["id", "read_seq"], read)
 
 
 def edit(user: AbstractBaseUser, room_id: str, seq: int, body: str) -> Message:

@@ -15,15 +15,15 @@ from django.db.models import Case, Count, Exists, F, Max, Min, OuterRef, Q, Quer
 from django.db.models.functions import Now, RowNumber
 from django.utils import timezone
 
-from . import audit, conf, control, messaging, users
+from . import audit, conf, measures, messaging, users
 from .audit import Action, Actor
+from .control import WHY_CHARS
 from .errors import BadFrame, Empty, Forbidden, InvalidText, NotFound, TooLong
 from .models import Membership, Message, Report, Room
 from .users import UserKey
 
 Outcome = Report.Outcome
 COMMENT_CHARS = 2_000
-WHY_CHARS = 200  # of it that say why somebody is muted or banned
 REASONS = 3  # of a case that are told where cases are listed
 IS_OPEN = Q(closed_at__isnull=True)
 OF_A_MESSAGE, OF_A_PERSON = Q(seq__isnull=False), Q(seq__isnull=True)
@@ -253,12 +253,12 @@ def _carry_out(
     match outcome:
         case Outcome.DELETED:
             _delete(actor, report, comment)
-        case Outcome.MUTED | Outcome.BANNED if until is None:
-            raise BadFrame("Until when?")
-        case Outcome.MUTED:
+        case Outcome.MUTED if until:
             _mute(actor, report, comment, until)
-        case Outcome.BANNED:
+        case Outcome.BANNED if until:
             _ban(actor, report, comment, until)
+        case Outcome.MUTED | Outcome.BANNED:
+            raise BadFrame("Until when?")
 
 
 def _delete(actor: Actor, report: Report, comment: str) -> None:
@@ -268,19 +268,14 @@ def _delete(actor: Actor, report: Report, comment: str) -> None:
     audit.record(actor, Action.DELETED, message, comment=comment)
 
 
-def _mute(actor: Actor, report: Report, comment: str, until: datetime | None) -> None:
+def _mute(actor: Actor, report: Report, comment: str, until: datetime) -> None:
     room = room_of(report)
     if report.person is None or room is None:
         raise NotFound
-    control.mute(report.person, room.pk, until, comment[:WHY_CHARS])
-    after = {"muted_until": until}
-    audit.record(actor, Action.MUTED, report.person, room=room.pk, comment=comment, after=after)
+    measures.mute(actor, report.person, room.pk, until, comment[:WHY_CHARS])
 
 
-def _ban(actor: Actor, report: Report, comment: str, until: datetime | None) -> None:
+def _ban(actor: Actor, report: Report, comment: str, until: datetime) -> None:
     if report.person is None:
         raise NotFound
-    control.ban(report.person, until, comment[:WHY_CHARS])
-    audit.record(
-        actor, Action.BANNED, report.person, comment=comment, after={"banned_until": until}
-    )
+    measures.ban(actor, [report.person], until, comment[:WHY_CHARS])

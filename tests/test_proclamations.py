@@ -1,14 +1,18 @@
 """What those who run the site say as such: it comes and stays like any other message."""
 
+from unittest.mock import patch
+from uuid import UUID
+
 import pytest
 from django.core.management import CommandError, call_command
 
-from chat import access, messaging, people, rooms
-from chat.errors import Empty, Forbidden, NotFound, TooLong
-from chat.models import Membership, Message, Room
+from chat import access, announcing, audit, messaging, people, rooms
+from chat.audit import Actor
+from chat.errors import Empty, Forbidden, IdConflict, NotFound, TooLong
+from chat.models import AuditEntry, Membership, Message, Room
 from tests.callers import Caller
 from tests.conftest import token
-from tests.conversation import queries, say, seat_of
+from tests.conversation import at_once, bodies, deactivate, queries, say, seat_of, stored
 from tests.failures import meanwhile
 from tests.fake_browser import browser, text_page
 
@@ -105,6 +109,70 @@ def test_it_takes_the_same_in_a_large_room(alice, kitchen, station):
     assert queries(lambda: messaging.proclaim(station.pk, "Hello", alice)) == few
 
 
+# Once
+
+
+def at_the_same_moment(sender, *room_ids):
+    """Two confirm the same; how many messages are new."""
+
+    def say_it():
+        said = messaging.proclaim_in(room_ids, "Down at noon", sender, ID)
+        return [posted.new for posted in said]
+
+    return [is_new for one in at_once(say_it, say_it) for is_new in one].count(True)
+
+
+ID = UUID(int=7)
+
+
+def test_what_two_confirm_at_the_same_moment_is_said_once(transactional_db, alice, kitchen, lobby):
+    assert at_the_same_moment(None, kitchen.pk) == 1
+    assert at_the_same_moment(alice, kitchen.pk, lobby.pk) == 2
+    assert len(stored(kitchen)) == 2
+
+
+def test_the_id_of_other_words_is_not_taken_for_theirs(kitchen, alice):
+    for sender in (None, alice):
+        messaging.proclaim_in([kitchen.pk], "Down at noon", sender, ID)
+        with pytest.raises(IdConflict):
+            messaging.proclaim_in([kitchen.pk], "Down at one", sender, ID)
+
+
+def test_it_is_said_in_all_rooms_or_in_none(alice, kitchen):
+    with pytest.raises(NotFound):
+        messaging.proclaim_in([kitchen.pk, "nowhere"], "Down at noon", alice, ID)
+    assert not Message.objects.exists()
+
+
+def test_to_some_people_it_is_said_in_direct_rooms(alice, bob, charlie):
+    assert announcing.announce_to(OLGA, [alice, bob], "Down at noon", charlie, ID)
+    assert not announcing.announce_to(OLGA, [alice, bob], "Down at noon", charlie, ID)
+    for person in (alice, bob):
+        direct = rooms.open_direct(charlie, person)
+        assert bodies(stored(direct)) == ["Down at noon"]
+        assert seat_of(charlie, direct).read_seq == 1
+        assert seat_of(person, direct).read_seq == 0
+
+
+def test_nothing_is_said_that_the_log_does_not_tell(alice, bob, charlie, kitchen):
+    with patch.object(audit, "record", side_effect=RuntimeError):
+        for announce in (
+            lambda: announcing.announce(OLGA, kitchen, "Down at noon", None, ID),
+            lambda: announcing.announce_to(OLGA, [alice, bob], "Down at noon", charlie, ID),
+        ):
+            with pytest.raises(RuntimeError):
+                announce()
+    assert not Message.objects.exists()
+
+
+def test_who_cannot_log_in_does_not_get_it(alice, bob, kitchen):
+    deactivate(bob)
+    assert announcing.recipients(kitchen) == 1
+
+
+OLGA = Actor("olga", address="192.0.2.7")
+
+
 # What an operator types
 
 
@@ -113,7 +181,15 @@ def test_an_operator_tells_everybody(alice, lobby, capsys):
     message = Message.objects.get()
     assert (message.room_id, message.sender_id, message.body) == (lobby.pk, None, "Down at noon")
     assert message.announcement
-    assert "Lobby" in capsys.readouterr().out
+    assert "Said in Lobby, as its message 1, to 1 person." in capsys.readouterr().out
+
+
+def test_what_an_operator_announces_is_in_the_log(alice, bob, kitchen, capsys):
+    call_command("announcement", "Clean up", "--room", kitchen.pk)
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.label, entry.after) == ("announced", "Kitchen", {"recipients": 2})
+    assert entry.actor_name.startswith("manage.py")
+    assert "to 2 people" in capsys.readouterr().out
 
 
 def test_an_operator_tells_a_room_as_somebody(alice, kitchen):

@@ -1,3 +1,3 @@
 """The admin panel. What it changes, it changes as the chat does, so that open sockets notice."""
 
-from . import audit, connections, messages, people, reports, rooms  # noqa: F401
+from . import announcements, audit, connections, messages, people, reports, rooms  # noqa: F401

@@ -29,6 +29,7 @@ from django.views.decorators.http import require_POST
 
 from .. import audit, reports
 from ..audit import Action, Actor
+from ..control import FOR_GOOD
 from ..errors import NotFound
 from ..models import Report
 from ..reports import Outcome
@@ -51,7 +52,6 @@ VERBS = {
     Outcome.BANNED: _("Ban the person"),
     Outcome.DISMISSED: _("Dismiss: there is nothing to it"),
 }
-FOR_GOOD = timedelta(days=36_500)
 DURATIONS = {
     "1h": (timedelta(hours=1), _("1 hour")),
     "1d": (timedelta(days=1), _("1 day")),

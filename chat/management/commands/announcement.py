@@ -2,11 +2,13 @@
 
 from argparse import ArgumentParser
 from typing import Any
+from uuid import uuid4
 
 from django.core.management.base import CommandError
 
-from chat import messaging, rooms
-from chat.errors import ChatError, NotFound
+from chat import announcing, rooms
+from chat.audit import Actor
+from chat.errors import ChatError
 from chat.management.shell import ShellCommand, in_print, user_named
 from chat.models import Room
 
@@ -23,12 +25,20 @@ class Command(ShellCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         sender = user_named(options["sender"]) if options["sender"] else None
-        room_id = options["room"] or rooms.everyone().pk
+        room = room_of(options["room"]) if options["room"] else rooms.everyone()
         try:
-            message = messaging.proclaim(room_id, options["text"], sender)
-        except NotFound:
-            raise CommandError(f"There is no room {room_id}.") from None
+            said = announcing.announce(
+                Actor.in_the_shell(), room, options["text"], sender, uuid4()
+            ).message
         except ChatError as error:
             raise CommandError(str(error)) from None
-        room = Room.objects.get(pk=room_id)
-        self.stdout.write(f"Said in {in_print(str(room))}, as its message {message.seq}.")
+        count = announcing.recipients(room)
+        people = "1 person" if count == 1 else f"{count} people"
+        self.stdout.write(f"Said in {in_print(str(room))}, as its message {said.seq}, to {people}.")
+
+
+def room_of(room_id: str) -> Room:
+    try:
+        return Room.objects.get(pk=room_id)
+    except Room.DoesNotExist:
+        raise CommandError(f"There is no room {room_id}.") from None
