@@ -407,6 +407,26 @@ def take_down(room_id: str, seq: int) -> Message:
     return _change(room_id, seq, _bury)
 
 
+def take_down_all(room_id: str, keys: Collection[int]) -> int:
+    """Leave tombstones of these messages of one room, by their keys; how many were not yet.
+
+    They take its next revs together: whoever posts there waits for all of them.
+    """
+    with transaction.atomic():
+        room = next(iter(_lock([room_id])), None)
+        if room is None:
+            return 0
+        alive = Message.objects.filter(room=room_id, pk__in=keys, deleted=False)
+        found = list(alive.order_by("seq").values_list("pk", flat=True))
+        if found:
+            first = room.rev + 1
+            room.rev += len(found)
+            tombstones = [[pk, rev, "", True, None] for rev, pk in enumerate(found, first)]
+            rows.update(Message, ["id", "rev", "body", "deleted", "edited_at"], tombstones)
+            rows.update(Room, ["id", "rev"], [[room.pk, room.rev]])
+    return len(found)
+
+
 def _bury(message: Message, _room: LockedRoom) -> bool:
     changed = not message.deleted
     message.body = ""
