@@ -236,6 +236,20 @@ def test_who_is_gone_is_found_by_the_name_they_had(auditor, alice, bob):
     assert shown(auditor, q="alice") == ["bob"]
 
 
+def test_what_the_list_shows_is_handed_out_to_who_may_export(auditor, charlie, alice):
+    for action in (Action.BANNED, Action.KICKED):
+        audit.record(OLGA, action, alice)
+    place = f"{LOG}export/?action__exact=kicked"
+    assertNotContains(auditor.get(LOG), "export/")
+    assert auditor.post(place, {"format": "jsonl"}).status_code == 403
+    allow(charlie, "can_export")
+    assertContains(auditor.get(LOG, {"action__exact": "kicked"}), f'action="{place}"')
+    handed_out = auditor.post(place, {"format": "jsonl"}).getvalue().decode()
+    assert '"kicked"' in handed_out
+    assert '"banned"' not in handed_out
+    assert AuditEntry.objects.order_by("pk").last().action == "exported"
+
+
 def test_a_page_takes_as_many_queries_for_many_entries(auditor, charlie, alice, bob, kitchen):
     allow(charlie, "view_room", "view_access", "view_message")
     say(alice, kitchen, *"abc")

@@ -17,7 +17,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db.models import Model, Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
@@ -114,6 +114,15 @@ class AuditEntryAdmin(ExportingLog, Unchangeable, Lasting):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return Log
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """What the list shows is what is handed out."""
+        formats = self.formats if self.has_export_permission(request) else []
+        asked = f"?{request.GET.urlencode()}" if request.GET else ""
+        context = {"formats": formats, "asked": asked, **(extra_context or {})}
+        return super().changelist_view(request, context)
 
     def get_ordering(self, request: HttpRequest) -> list[Any]:
         """Newest first; each by the index that its filter reads."""
