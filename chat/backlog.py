@@ -96,12 +96,15 @@ def told(found: Sequence[Mapping[str, Any]]) -> list[Queue]:
 
 
 def of(user_id: UserKey) -> QuerySet[Waiting]:
-    """The rooms where something waits for this user, with `changes`, `since` and `first`.
+    """Where something waits for this user, most first, with `changes`, `since` and `first`.
 
     `first` is the key of the first message that waits; None where all of them are gone by now.
     """
     mine = _begun(waiting().filter(user=user_id)).select_related("room")
-    return mine.annotate(changes=CHANGES, since=_first("room", _CHANGED_AT), first=_first("room"))
+    most_first = mine.order_by(CHANGES.desc(), "pk")
+    return most_first.annotate(
+        changes=CHANGES, since=_first("room", _CHANGED_AT), first=_first("room")
+    )
 
 
 def _by_user(found: QuerySet[Waiting]) -> QuerySet[Waiting, Any]:

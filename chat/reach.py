@@ -29,12 +29,9 @@ class Reach(NamedTuple):
     """How it stands with one user now."""
 
     state: State
-    at: datetime | None = None  # banned until, or away since
+    seen_at: datetime | None = None  # when the last of their connections ended
+    banned_until: datetime | None = None
     connections: tuple[Connection, ...] = ()  # of living workers, with their leases
-
-    @property
-    def is_online(self) -> bool:
-        return bool(self.connections)
 
 
 def reach(user_ids: Collection[UserKey]) -> dict[UserKey, Reach]:
@@ -49,20 +46,21 @@ def reach(user_ids: Collection[UserKey]) -> dict[UserKey, Reach]:
         connections[connection.user_id].append(connection)
 
     def of(user_id: UserKey) -> Reach:
-        here = tuple(connections[user_id])
+        here, until, seen = connections[user_id], banned_until.get(user_id), last_seen.get(user_id)
         if user_id not in active:
-            return Reach(State.DEACTIVATED, None, here)
-        if (until := banned_until.get(user_id)) is not None:
-            return Reach(State.BANNED, until, here)
-        if here:
-            return Reach(_readiest(here), None, here)
-        seen = last_seen.get(user_id)
-        return Reach(State.AWAY if seen else State.NEVER, seen)
+            state = State.DEACTIVATED
+        elif until is not None:
+            state = State.BANNED
+        elif here:
+            state = _readiest(here)
+        else:
+            state = State.AWAY if seen else State.NEVER
+        return Reach(state, seen, until, tuple(here))
 
     return {user_id: of(user_id) for user_id in people.values_list("pk", flat=True)}
 
 
 def _readiest(connections: Collection[Connection]) -> State:
-    """What the best of them is: one device that gets everything is enough."""
+    """As the best of them is: one device that gets everything is enough."""
     states = {connection.state for connection in connections}
     return next(state for state in (State.LIVE, State.BEHIND, State.SILENT) if state in states)
