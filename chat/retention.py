@@ -109,6 +109,12 @@ def set_days(days: int | None) -> None:
     Retention.objects.update_or_create(pk=1, defaults={"days": days, "due_at": Now()})
 
 
+def set_days_of(room: Room, days: int | None) -> None:
+    """For one room; None: as for the site. Workers begin at once."""
+    Room.objects.filter(pk=room.pk).update(retention_days=days)
+    be_due()
+
+
 def be_due() -> None:
     """Have workers begin at once: somebody wants it, or has changed the days of a room."""
     Retention.objects.update_or_create(pk=1, defaults={"due_at": Now()})

@@ -7,6 +7,7 @@ from . import (  # noqa: F401
     messages,
     people,
     reports,
+    retention,
     rooms,
     waiting,
 )
