@@ -10,7 +10,7 @@ from operator import attrgetter
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 
-from . import control
+from . import control, rooms
 from .audit import Action, Actor, record
 from .models import Access, Connection, Membership
 
@@ -103,6 +103,32 @@ def mute(
             before={"muted_until": before},
             after={"muted_until": until},
         )
+
+
+def seat(actor: Actor, person: AbstractBaseUser, room_id: str, role: str) -> Membership:
+    """Bring somebody in; who has a seat keeps it as it is, and nothing is written down."""
+    with transaction.atomic():
+        had_one = Membership.objects.filter(room=room_id, user_id=person.pk).exists()
+        membership = rooms.place(person, room_id, role)
+        if not had_one:
+            record(actor, Action.ADDED, membership, after={"role": membership.role})
+    return membership
+
+
+def unseat(actor: Actor, membership: Membership) -> None:
+    """Take somebody's seat away."""
+    with transaction.atomic():
+        record(actor, Action.REMOVED, membership, before={"role": membership.role})
+        rooms.dismiss(membership.user, membership.room_id)
+
+
+def entrust(actor: Actor, membership: Membership, role: str) -> None:
+    """Give somebody another role in a room."""
+    with transaction.atomic():
+        before = Membership.objects.values_list("role", flat=True).get(pk=membership.pk)
+        rooms.entrust(membership.user, membership.room_id, role)
+        told = (actor, Action.CHANGED, membership)
+        record(*told, before={"role": before}, after={"role": role})
 
 
 def _in_order(people: People) -> list[AbstractBaseUser]:

@@ -269,6 +269,16 @@ def place(user: AbstractBaseUser, room_id: str, role: str = Membership.Role.MEMB
         return _membership(room, user)
 
 
+def entrust(user: AbstractBaseUser, room_id: str, role: str) -> None:
+    """Give somebody another role, the last owner too."""
+    with transaction.atomic():
+        room = _lock(room_id)
+        membership = _membership(room, user)
+        membership.role = role
+        membership.save(update_fields=["role"])
+        _raise_access_in(room, changed=[user.pk])
+
+
 def dismiss(user: AbstractBaseUser, room_id: str) -> None:
     """Take somebody's seat away."""
     with transaction.atomic():

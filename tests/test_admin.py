@@ -8,13 +8,23 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import quote
 from django.contrib.auth.models import Permission
 from django.db import connection
+from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django.asserts import assertContains, assertNotContains
 
 from chat import access, leases, messaging, rooms
 from chat.admin.rooms import MembershipAdmin, RoomAdmin
-from chat.models import Access, AuditEntry, Connection, Membership, Message, Room, Token
+from chat.models import (
+    Access,
+    AuditEntry,
+    Connection,
+    Membership,
+    Message,
+    Retention,
+    Room,
+    Token,
+)
 from tests.conftest import token
 from tests.conversation import say
 
@@ -140,7 +150,15 @@ def test_a_room_needs_a_name_that_the_chat_can_use(panel, kitchen, name):
 
 
 @pytest.mark.parametrize(
-    "change", [{"name": "Galley"}, {"slow_mode": 30}, {"open": "on"}, {"archived": "on"}], ids=str
+    "change",
+    [
+        {"name": "Galley"},
+        {"slow_mode": 30},
+        {"open": "on"},
+        {"archived": "on"},
+        {"read_only": "on"},
+    ],
+    ids=str,
 )
 def test_a_room_is_changed_without_a_question_for_each_member(panel, alice, bob, kitchen, change):
     """Workers notice in the room itself."""
@@ -155,16 +173,18 @@ def test_what_was_said_while_the_form_was_open_is_not_undone(alice, kitchen):
     form_row = Room.objects.get(pk=kitchen.pk)
     say(alice, kitchen, "said meanwhile")
     form_row.name = "Galley"
-    save_as_admin(RoomAdmin, form_row, ["name"])
+    save_as_admin(RoomAdmin, form_row, ["name"], alice)
     kitchen.refresh_from_db()
     assert (kitchen.name, kitchen.seq, kitchen.rev) == ("Galley", 1, 1)
 
 
-def save_as_admin(panel, row, changed):
+def save_as_admin(panel, row, changed, by):
     class Form:
         changed_data = changed
 
-    panel(type(row), admin.site).save_model(None, row, Form(), change=True)
+    request = RequestFactory().post("/")
+    request.user = by
+    panel(type(row), admin.site).save_model(request, row, Form(), change=True)
 
 
 def test_no_room_is_deleted_with_its_messages(panel, kitchen):
@@ -242,7 +262,7 @@ def test_cursors_that_moved_while_the_form_was_open_do_not_move_back(alice, bob,
     say(alice, kitchen, "said meanwhile")
     messaging.read({form_row.pk: 1})
     form_row.role = "moderator"
-    save_as_admin(MembershipAdmin, form_row, ["role"])
+    save_as_admin(MembershipAdmin, form_row, ["role"], alice)
     assert (seat(bob, kitchen).role, seat(bob, kitchen).read_seq) == ("moderator", 1)
 
 
@@ -266,12 +286,137 @@ def test_a_role_in_the_lobby_can_be_given(panel, alice, lobby):
     assert seat(alice, lobby).role == "moderator"
 
 
+def silent(hours=1, why="Spam"):
+    """As a form has it that somebody is muted for so long."""
+    when = timezone.localtime(timezone.now() + timedelta(hours=hours))
+    day, time = f"{when:%Y-%m-%d}", f"{when:%H:%M:%S}"
+    return {"muted_until_0": day, "muted_until_1": time, "mute_reason": why}
+
+
+def logged():
+    return list(AuditEntry.objects.order_by("pk").values_list("action", "label", "comment"))
+
+
 def test_somebody_may_be_muted(panel, bob, kitchen):
-    when = timezone.now() + timedelta(hours=1)
-    day, hour = f"{when:%Y-%m-%d}", f"{when:%H:%M:%S}"
-    row = seat(bob, kitchen)
-    assert save(panel, row, role="member", muted_until_0=day, muted_until_1=hour)
-    assert seat(bob, kitchen).muted_until == when.replace(microsecond=0)
+    assert save(panel, seat(bob, kitchen), role="member", **silent())
+    assert seat(bob, kitchen).muted_until > timezone.now()
+    assert seat(bob, kitchen).mute_reason == "Spam"
+    assert save(panel, seat(bob, kitchen), role="member", muted_until_0="", muted_until_1="")
+    assert seat(bob, kitchen).muted_until is None
+    assert logged() == [("muted", "bob", "Spam"), ("unmuted", "bob", "")]
+
+
+def test_somebody_may_be_muted_in_the_form_of_the_room(panel, bob, kitchen):
+    row = (seat(bob, kitchen), silent())
+    assert save(panel, kitchen, name="Kitchen", **seats(row))
+    assert seat(bob, kitchen).mute_reason == "Spam"
+    assert logged() == [("muted", "bob", "Spam")]
+
+
+@pytest.mark.parametrize("mute", [silent(why=""), silent(why=" "), silent(hours=-1)], ids=str)
+def test_a_mute_needs_an_end_ahead_and_a_reason(panel, bob, kitchen, mute):
+    assert not save(panel, seat(bob, kitchen), role="member", **mute)
+    assert not save(panel, kitchen, name="Kitchen", **seats((seat(bob, kitchen), mute)))
+    assert seat(bob, kitchen).muted_until is None
+
+
+def test_nobody_mutes_themselves_in_a_form(panel, admin_user, kitchen):
+    mine = rooms.place(admin_user, kitchen.pk)
+    assert not save(panel, mine, role="member", **silent())
+    assert seat(admin_user, kitchen).muted_until is None
+
+
+# What is written down, and who may do what
+
+
+def test_what_a_room_was_and_is_now_is_written_down(panel, kitchen):
+    assert save(panel, kitchen, name="Galley", read_only="on", **seats())
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.room) == ("changed", kitchen.pk)
+    assert entry.before == {"name": "Kitchen", "read_only": False}
+    assert entry.after == {"name": "Galley", "read_only": True}
+
+
+def test_who_comes_goes_and_gets_another_role_is_written_down(panel, alice, bob, charlie, kitchen):
+    bobs = (seat(bob, kitchen), {"role": "moderator"})
+    save(panel, kitchen, name="Kitchen", **seats(bobs, user=charlie.pk, role="member"))
+    save(panel, kitchen, name="Kitchen", **seats((seat(charlie, kitchen), {"DELETE": "on"})))
+    assert logged() == [
+        ("changed", "bob in Kitchen", ""),
+        ("added", "charlie in Kitchen", ""),
+        ("removed", "charlie in Kitchen", ""),
+    ]
+    entry = AuditEntry.objects.earliest("pk")
+    assert (entry.before, entry.after) == ({"role": "member"}, {"role": "moderator"})
+
+
+def test_a_seat_given_and_taken_on_its_own_page_is_written_down(panel, charlie, kitchen):
+    add(panel, Membership, room=kitchen.pk, user=charlie.pk, role="member")
+    save(panel, seat(charlie, kitchen), role="owner")
+    delete(panel, seat(charlie, kitchen))
+    assert [action for action, *_ in logged()] == ["added", "changed", "removed"]
+
+
+def staff(client, user, *codenames):
+    user.is_staff = True
+    user.save()
+    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+    client.force_login(user)
+    return client
+
+
+def test_who_may_mute_gives_no_roles_and_who_gives_roles_may_not_mute(
+    client, alice, bob, charlie, kitchen
+):
+    every = {"role": "owner", **silent()}
+    for may, role, muted in (("can_mute", "member", True), ("change_membership", "owner", False)):
+        staff(client, charlie, may, "change_room", "view_membership")
+        for form in (
+            lambda: save(client, seat(bob, kitchen), **every),
+            lambda: save(client, kitchen, name="Kitchen", **seats((seat(bob, kitchen), every))),
+        ):
+            Membership.objects.filter(user=bob).update(role="member", muted_until=None)
+            assert form()
+            assert seat(bob, kitchen).role == role
+            assert bool(seat(bob, kitchen).muted_until) == muted
+
+
+def test_who_may_neither_bring_in_nor_send_out_does_not(client, bob, alice, charlie, kitchen):
+    staff(client, charlie, "change_room", "change_membership")
+    gone = (seat(bob, kitchen), {"DELETE": "on"})
+    save(client, kitchen, name="Kitchen", **seats(gone, user=charlie.pk, role="member"))
+    new = {"room": kitchen.pk, "user": charlie.pk, "role": "member"}
+    assert client.post("/admin/chat/membership/add/", new).status_code == 403
+    assert delete(client, seat(bob, kitchen)).status_code == 403
+    assert seat(bob, kitchen)
+    assert not Membership.objects.filter(user=charlie, room=kitchen).exists()
+
+
+def test_how_long_a_room_keeps_messages_has_a_permission_of_its_own(client, panel, bob, kitchen):
+    staff(client, bob, "change_room")
+    assert save(client, kitchen, name="Kitchen", retention_days=1, **seats())
+    assert Room.objects.get(pk=kitchen.pk).retention_days is None
+    staff(client, bob, "change_room", "can_set_retention")
+    assert save(client, kitchen, name="Kitchen", retention_days=30, **seats())
+    assert Room.objects.get(pk=kitchen.pk).retention_days == 30
+    assert Retention.objects.get().due_at is not None
+    [entry] = AuditEntry.objects.all()
+    assert entry.after == {"retention_days": 30}
+
+
+@pytest.mark.parametrize(
+    "number", [{"slow_mode": 10**9}, {"retention_days": 10**9}, {"slow_mode": -1}]
+)
+def test_numbers_that_no_clock_can_count_are_refused(panel, kitchen, number):
+    assert not save(panel, kitchen, name="Kitchen", **number, **seats())
+
+
+def test_a_room_leads_to_what_there_is_about_it(client, bob, kitchen):
+    staff(client, bob, "view_room")
+    assertNotContains(client.get(address(kitchen)), f"={kitchen.pk}")
+    staff(client, bob, "view_room", "view_message", "view_membership", "view_report")
+    for model in ("message", "membership", "report"):
+        assertContains(client.get(address(kitchen)), f"/admin/chat/{model}/?")
 
 
 # Messages
@@ -401,3 +546,11 @@ def test_who_may_only_look_ends_no_connection(client, alice, bob):
         assert act(client, action, post="yes").status_code == 403
     assert Connection.objects.get().close_code is None
     assert not AuditEntry.objects.exists()
+
+
+def test_who_may_hand_it_out_finds_the_buttons_on_a_rooms_page(client, bob, kitchen, lobby):
+    staff(client, bob, "view_room", "can_export")
+    assertContains(client.get(address(lobby)), f'action="{address(lobby, "export")}"')
+    assertNotContains(client.get(address(kitchen)), address(kitchen, "export"))  # it is private
+    staff(client, bob, "view_room")
+    assertNotContains(client.get(address(lobby)), address(lobby, "export"))

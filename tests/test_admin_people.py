@@ -387,3 +387,9 @@ def test_a_connection_that_has_gone_meanwhile_is_told(panel, bob):
     chosen = {"action": "disconnect", "_selected_action": ["phone"], "post": "yes"}
     assertContains(panel.post(CONNECTIONS, chosen, follow=True), "not there any more")
     assert entries() == []
+
+
+def test_who_may_hand_it_out_finds_the_button_on_a_persons_page(client, charlie, bob):
+    for more, there in ((["can_export"], 1), ([], 0)):
+        staff(client, charlie, "view_access", *more)
+        assertContains(client.get(page(bob)), f'action="{measure("export", bob)}"', count=there)

@@ -9,13 +9,13 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.utils import unquote
+from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.core.handlers.asgi import ASGIRequest
 from django.db import close_old_connections
 from django.http import Http404, HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_POST
@@ -49,6 +49,13 @@ class HandingRows(Handing):
         view = self.admin_site.admin_view(self.export_view)
         name = f"chat_{self.model._meta.model_name}_export"
         return [path("<path:object_id>/export/", view, name=name), *super().get_urls()]
+
+    def handing(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """What the row's page needs for export.html."""
+        if not self.has_export_permission(request, row):
+            return {}
+        where = reverse(f"admin:chat_{self.model._meta.model_name}_export", args=[quote(row.pk)])
+        return {"where": where, "formats": self.formats}
 
     @method_decorator(require_POST)
     def export_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:

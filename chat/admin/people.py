@@ -296,6 +296,7 @@ class AccessAdmin(Exporting, Unchangeable, Lasting, Measuring):
         context |= {
             "tools": list(self._tools(request, person)),
             "untouchable": protection(request, person.user),
+            **self.handing(request, person),
             **_surroundings(request, person.user),
         }
         return super().render_change_form(request, context, *args, **kwargs)
