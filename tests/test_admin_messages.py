@@ -87,7 +87,7 @@ def test_no_page_shows_what_was_said_in_private(moderator, secret, page):
 
 def test_no_list_shows_what_was_said_in_private(moderator, secret, notice):
     page = moderator.get(LIST)
-    assertContains(page, "Hidden: said in private")
+    assertContains(page, "Hidden: private")
     assertContains(page, "Good morning")
     assertNotContains(page, SECRET)
 
@@ -375,6 +375,11 @@ def test_a_million_are_not_counted(watcher, alice, lobby, monkeypatch):
     assert page.context["cl"].paginator.num_pages == 2
     assert len(texts(watcher.get(LIST, {"p": 2}))) == 20
     assertContains(watcher.get(LIST, {"q": "bob"}), "0 messages")
+
+
+def test_nobody_counts_a_million_by_asking_for_facets(watcher, notice):
+    assertNotContains(watcher.get(LIST), "Show counts")
+    assertNotContains(watcher.get(LIST, {"_facets": "True"}), "Edited (0)")
 
 
 def test_the_list_costs_the_same_for_few_and_for_many(watcher, alice, bob, kitchen, lobby):

@@ -46,7 +46,9 @@ class Capped(Paginator):
 class ThesePages(ActionForm):
     """What is chosen is what can be seen: not all of a million."""
 
-    select_across = forms.BooleanField(required=False, widget=forms.HiddenInput, disabled=True)
+    select_across = forms.BooleanField(
+        label="", required=False, disabled=True, widget=forms.HiddenInput
+    )
 
 
 class MessageState(admin.SimpleListFilter):

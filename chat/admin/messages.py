@@ -4,7 +4,7 @@
 # Django's admin is generic only in its stubs.
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -30,7 +30,7 @@ from .lists import Capped, KindOfRoom, MessageState, SaidSince, ThesePages
 from .pages import USERNAME, Unchangeable, link
 
 SHORT = 80  # characters of a text in the list
-HIDDEN = _("Hidden: said in private")
+HIDDEN = _("Hidden: private")
 MEMBERS = 100  # on one page of a message's whereabouts
 FILTERS: list[Any] = [MessageState, SaidSince, KindOfRoom]
 
@@ -39,7 +39,10 @@ class Reading(forms.Form):
     """Why somebody reads what was said in private; they need not say."""
 
     reason = forms.CharField(
-        label=_("Reason (optional)"), max_length=conf.REASON_CHARS, required=False
+        label=_("Reason (optional)"),
+        max_length=conf.REASON_CHARS,
+        required=False,
+        widget=forms.TextInput({"class": "vTextField"}),
     )
 
 
@@ -47,16 +50,20 @@ class Reading(forms.Form):
 class MessageAdmin(Unchangeable):
     """Deleting one leaves its tombstone, as in the chat: the room keeps its order."""
 
-    list_display = ["__str__", "room", "author", "created_at", "state", "text", "where"]
+    list_display = ["place", "room", "author", "created_at", "state", "text", "where"]
     list_filter = FILTERS
     paginator = Capped
     action_form = ThesePages
     ordering = ["-pk"]
+    show_facets = admin.ShowFacets.NEVER  # each would count them all
     sortable_by = ()  # by anything else, all of them would have to be sorted
     search_fields = ["room"]  # shows the field; what is searched stands below
     search_help_text = _("The id of a room, or a username")
-    fields = ["the_room", "seq", "author", "created_at", "edited_at", "state", "rev", "born"]
+    fields = ["the_room", "seq", "author", "created_at", "edited_at", "state"]
     readonly_fields = ["the_room", "author", "state"]
+
+    class Media:
+        css: ClassVar = {"all": ["chat/admin/messages.css"]}
 
     def get_urls(self) -> list[URLPattern]:
         asked = {"read": self.read, "whereabouts": self.whereabouts_view}
@@ -92,6 +99,10 @@ class MessageAdmin(Unchangeable):
             queryset = queryset.order_by("-seq")  # the same order; a room has an index for this one
         return queryset, False
 
+    @admin.display(description=_("place"))
+    def place(self, message: Message) -> str:
+        return f"#{message.seq}"
+
     @admin.display(description=_("author"))
     def author(self, message: Message) -> str:
         return "-" if message.sender is None else str(message.sender)
@@ -115,10 +126,10 @@ class MessageAdmin(Unchangeable):
 
     @admin.display(description=_("Where is it?"))
     def where(self, message: Message) -> str:
-        place, words = self._place("whereabouts", message), _("Where is it?")
-        return format_html('<a href="{}" aria-label="{} {}">{}</a>', place, words, message, words)
+        address, words = self._address("whereabouts", message), _("Where is it?")
+        return format_html('<a href="{}" aria-label="{} {}">{}</a>', address, words, message, words)
 
-    def _place(self, view: str, message: Message) -> str:
+    def _address(self, view: str, message: Message) -> str:
         name = f"{self.admin_site.name}:chat_message_{view}"
         return reverse(name, args=[quote(message.pk)])
 
@@ -153,7 +164,7 @@ class MessageAdmin(Unchangeable):
         if not self.has_read_private_permission(request):
             raise PermissionDenied
         if request.method != "POST" or message.deleted or not message.room.is_private:
-            return redirect(self._place("change", message))
+            return redirect(self._address("change", message))
         form = Reading(request.POST)
         is_read = form.is_valid()
         if is_read:
