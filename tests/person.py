@@ -19,6 +19,7 @@ from playwright.sync_api import (
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )
+PASSWORDS = {"admin": "admin"}  # of the demo's users; all others have "demo"
 PATIENCE = 20_000  # milliseconds
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
@@ -58,7 +59,7 @@ class Person:
         """What a profile needs to be logged in from the start."""
         self.page.goto("/")
         self.page.get_by_label("Username").fill(name)
-        self.page.get_by_label("Password").fill("demo")
+        self.page.get_by_label("Password").fill(PASSWORDS.get(name, "demo"))
         self.page.get_by_role("button", name="Log in").click()
         self.page.wait_for_url("**/")
         return self._profile.storage_state()

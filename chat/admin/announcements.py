@@ -14,6 +14,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import AdminForm
 from django.contrib.admin.widgets import (
+    AdminRadioSelect,
     AdminTextareaWidget,
     AutocompleteSelect,
     AutocompleteSelectMultiple,
@@ -76,7 +77,10 @@ class Words(forms.CharField):
 
 class AnnouncementForm(forms.Form):
     audience = forms.ChoiceField(
-        label=_("To"), choices=Audience, widget=forms.RadioSelect, initial=Audience.EVERYBODY
+        label=_("To"),
+        choices=Audience,
+        widget=AdminRadioSelect(attrs={"class": "radiolist"}),
+        initial=Audience.EVERYBODY,
     )
     room = forms.ModelChoiceField(Room.objects.none(), label=_("Room"), required=False)
     people = forms.ModelMultipleChoiceField(Room.objects.none(), label=_("People"), required=False)
@@ -88,7 +92,10 @@ class AnnouncementForm(forms.Form):
     )
     body = Words(label=_("Text"), max_length=conf.BODY_CHARS, widget=AdminTextareaWidget)
     speaker = forms.ChoiceField(
-        label=_("Said by"), choices=Speaker, widget=forms.RadioSelect, initial=Speaker.SITE
+        label=_("Said by"),
+        choices=Speaker,
+        widget=AdminRadioSelect(attrs={"class": "radiolist"}),
+        initial=Speaker.SITE,
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

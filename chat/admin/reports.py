@@ -12,7 +12,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import AdminForm
 from django.contrib.admin.utils import quote, unquote
 from django.contrib.admin.views.main import ChangeList
-from django.contrib.admin.widgets import AdminTextareaWidget
+from django.contrib.admin.widgets import AdminRadioSelect, AdminTextareaWidget
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
@@ -96,7 +96,9 @@ class Queue(ChangeList):
 
 
 class DecisionForm(forms.Form):
-    outcome = forms.ChoiceField(label=_("Decision"), widget=forms.RadioSelect)
+    outcome = forms.ChoiceField(
+        label=_("Decision"), widget=AdminRadioSelect(attrs={"class": "radiolist"})
+    )
     duration = forms.ChoiceField(
         label=_("For how long"),
         help_text=_("If the person is muted or banned."),

@@ -73,6 +73,14 @@ def bob(a_person: Enter) -> Iterator[Person]:
 
 
 @pytest.fixture
+def admin(a_person: Enter) -> Iterator[Person]:
+    """Who runs the site, at the front page of the admin panel."""
+    with a_person("admin") as admin:
+        admin.page.goto("/admin/")
+        yield admin
+
+
+@pytest.fixture
 def alice_on_a_phone(a_person: Enter) -> Iterator[Person]:
     with a_person("alice", **PHONE) as alice:
         yield alice
