@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from chat import errors, frames, refusals
+from chat import duties, errors, frames, refusals
 from chat.api import api
 from chat.close_codes import CloseCode
 from project.websocket import MESSAGE_TOO_BIG
@@ -24,6 +24,7 @@ PROTOCOL = ROOT / "docs" / "protocol.md"
 API = ROOT / "docs" / "api.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 SETTINGS = ROOT / "docs" / "settings.md"
+ADMIN = ROOT / "docs" / "admin.md"
 FRONTEND = ROOT / "docs" / "frontend.md"
 CLIENT = ROOT / "chat" / "static" / "chat"
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -359,6 +360,21 @@ def test_nobody_imports_what_a_page_begins_with():
 
 def imports_of(name: str) -> set[str]:
     return {*re.findall(r'from "\./([\w-]+\.js)"', (STATIC / name).read_text())}
+
+
+# The admin panel
+
+
+def test_who_may_do_what_is_what_the_groups_are_made_with():
+    rows = re.findall(
+        r"^\| `(\w+)` \|.*?\| (.*?) \| (.*?) \| (.*?) \|$",
+        section(ADMIN, r"Who may do what"),
+        re.M,
+    )
+    told = {codename: [bool(mark.strip()) for mark in marks] for codename, *marks in rows}
+    groups = duties.GROUPS.values()
+    assert told == {name: [name in group for group in groups] for name in told}
+    assert {name for group in groups for name in group} <= told.keys()
 
 
 # The reading tour
