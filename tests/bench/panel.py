@@ -159,14 +159,18 @@ def _fill() -> Any:
     Lease.objects.update(renewed_at=now.replace(year=now.year + 1))
     Connection.objects.bulk_create(
         [
-            Connection(lease=leases[n % 4], user_id=n * 3 + 1, address="203.0.113.7", client="Bench")
+            Connection(
+                lease=leases[n % 4], user_id=n * 3 + 1, address="203.0.113.7", client="Bench"
+            )
             for n in range(CONNECTED)
         ]
     )
     messages = Message.objects.filter(pk__lte=REPORTED * 3).exclude(room="lobby")
     Report.objects.bulk_create(
         [
-            Report(reporter_id=1, person_id=m.sender_id, room_id=m.room_id, seq=m.seq, reason="Rude")
+            Report(
+                reporter_id=1, person_id=m.sender_id, room_id=m.room_id, seq=m.seq, reason="Rude"
+            )
             for m in messages[:REPORTED]
             if m.sender_id != 1
         ]
