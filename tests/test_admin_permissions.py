@@ -1,4 +1,4 @@
-"""Each page and each action of the admin panel wants a permission of its own, and no other opens it."""
+"""Each page and each action of the admin panel wants its own permission; no other opens it."""
 
 import pytest
 from django.contrib.admin.utils import quote

@@ -41,22 +41,19 @@ INSERT INTO chat_message (room_id, seq, rev, born, sender_id, client_id, digest,
            {now} AS created_at FROM n
 )
 SELECT room, seq, seq, seq, n %% %(people)s + 1, {uuid}, {digest}, 'Message ' || n, created_at,
-       CASE WHEN n %% 5000 = 1 THEN created_at END, {deleted}, {announcement} FROM m ORDER BY n
+       CASE WHEN n %% 5000 = 1 THEN created_at END, n %% 2000 = 2, n %% 100000 = 0 FROM m ORDER BY n
 """
+AGE = "(%(count)s - n) * 2.592"  # seconds: a month of messages
 DIALECTS = {
     "sqlite": {
-        "now": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '-' || ((%(count)s - n) * 2.592) || ' seconds')",
+        "now": f"strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '-' || ({AGE}) || ' seconds')",
         "uuid": "lower(hex(randomblob(16)))",
         "digest": "x'00'",
-        "deleted": "n %% 2000 = 2",
-        "announcement": "n %% 100000 = 0",
     },
     "postgresql": {
-        "now": "now() - (%(count)s - n) * interval '2.592 seconds'",
+        "now": f"now() - {AGE} * interval '1 second'",
         "uuid": "gen_random_uuid()",
         "digest": "'\\x00'::bytea",
-        "deleted": "n %% 2000 = 2",
-        "announcement": "n %% 100000 = 0",
     },
 }
 
@@ -190,7 +187,7 @@ def _fill() -> Any:
 
 def _count() -> None:
     """As the workers do each minute."""
-    from chat import history  # noqa
+    from chat import history
 
     began = time.perf_counter()
     while history.count():
