@@ -27,14 +27,18 @@ class Audited(admin.ModelAdmin):
         self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
     ) -> Any:
         # Called in the form's transaction once all of it is saved; nothing else sees both.
-        changed = form.changed_data
-        if add or changed:
+        if add or form.changed_data:
+            shown = [name for name in form.changed_data if "password" not in name]
+            before = {name: _told(form.initial.get(name)) for name in shown}
+            after = {name: _told(form.cleaned_data.get(name)) for name in shown}
+            if shown != form.changed_data:
+                after |= {"password": "***"}  # nothing is told of it but that there is another one
             audit.record(
                 Actor.of(request),
                 Action.ADDED if add else Action.CHANGED,
-                form.instance,
-                before=None if add else {name: _told(form.initial.get(name)) for name in changed},
-                after={name: _told(form.cleaned_data.get(name)) for name in changed},
+                form.instance if hasattr(form, "instance") else form.user,  # of a new password
+                before=None if add else before,
+                after=after,
             )
         return super().construct_change_message(request, form, formsets, add)
 
