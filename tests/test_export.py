@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import AsyncClient
 from django.test.utils import CaptureQueriesContext
+from pytest_django.asserts import assertContains, assertNotContains
 
 from chat import audit, export, messaging, preferences, reports
 from chat.audit import Action, Actor
@@ -204,6 +205,15 @@ def test_an_open_room_is_handed_out_as_a_file(auditor, alice, garden):
     assert response["Content-Type"] == "text/csv; charset=utf-8"
     assert [row["body"] for row in rows(text_of(response), Format.CSV)] == ["hello"]
     assert AuditEntry.objects.get().actor_name == "charlie"
+
+
+def test_who_may_finds_it_where_the_row_is(auditor, charlie, alice, kitchen, garden):
+    for row in (garden, alice.chat_access):
+        assertContains(auditor.get(page(row).replace("/export/", "/change/")), page(row))
+    assertNotContains(auditor.get(page(kitchen).replace("/export/", "/change/")), page(kitchen))
+    permit(charlie, "view_room", "view_access")
+    for row in (garden, alice.chat_access):
+        assertNotContains(auditor.get(page(row).replace("/export/", "/change/")), page(row))
 
 
 def test_a_private_room_is_not_without_the_permission(auditor, charlie, alice, kitchen):

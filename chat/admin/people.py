@@ -29,6 +29,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import control, directory, leases, measures
 from ..models import Access, AuditEntry, Membership, Room, Token, Waiting
+from .erasing import Erasing
 from .exports import Exporting
 from .measures import (
     BAN,
@@ -156,7 +157,7 @@ MEASURES = {  # by the end of their address
 
 
 @admin.register(Access)
-class AccessAdmin(Exporting, Unchangeable, Lasting, Measuring):
+class AccessAdmin(Erasing, Exporting, Unchangeable, Lasting, Measuring):
     """What is done to people has pages of its own, which ask first."""
 
     list_display = ["user", "online", "last_seen", "banned", "muted", "waiting", "active"]
@@ -314,6 +315,11 @@ class AccessAdmin(Exporting, Unchangeable, Lasting, Measuring):
             ):
                 place = reverse(f"admin:chat_access_{name}", args=[person.pk])
                 yield {"title": measure.title, "place": place}
+        if self.has_erase_permission(request, person) and not untouchable:
+            yield {
+                "title": _("Erase"),
+                "place": reverse("admin:chat_access_erase", args=[person.pk]),
+            }
 
     @admin.display(description=_("user"))
     def profile(self, person: Access) -> str:
