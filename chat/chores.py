@@ -65,8 +65,8 @@ class Chores:
             return
         while await self._run(history.count_some):
             pass
-        await self._run(history.note_connected)
-        await self._run(history.sum_up)
+        for note in (history.note_connected, history.sum_up, history.note_waiting):
+            await self._run(note)
         while await self._run(history.forget_a_day):
             pass
 

@@ -18,7 +18,7 @@ from django.db.models import Count, Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from . import leases
+from . import backlog, leases
 from .models import Activity, Day, Hour, Message, Tally
 from .users import UserKey
 
@@ -77,6 +77,11 @@ def note_connected() -> None:
         noted = Activity.objects.filter(date=today, user=OuterRef("user"))
         others = leases.living_connections().filter(~Exists(noted)).values_list("user", flat=True)
         _note({(today, user_id) for user_id in others.distinct()[:BATCH]})
+
+
+def note_waiting() -> None:
+    """What waits for people who are away."""
+    Tally.objects.filter(pk=1).update(backlog=backlog.summary())
 
 
 def sum_up() -> None:

@@ -24,7 +24,7 @@ class HashedFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
     def _save(self, name: str, content: Any) -> str:
         """Leave at home what only readers of our source need; others publish as they like."""
         kind = name.rpartition(".")[2]
-        if name.startswith("chat/") and kind in SMALLER:
+        if name.startswith("chat/") and "/vendor/" not in name and kind in SMALLER:
             text = b"".join(content.chunks()).decode()  # from its beginning, wherever it was left
             content = ContentFile(SMALLER[kind](text).encode())
         saved: str = super()._save(name, content)

@@ -256,6 +256,14 @@ def test_messages_of_nobody_count_and_nobody_is_active(alice, kitchen):
     assert (counted(), people()) == (1, {})
 
 
+def test_what_waits_for_people_who_are_away_is_noted(alice, bob, kitchen):
+    say_much(alice, kitchen, 3)
+    history.claim()
+    history.note_waiting()
+    told = Tally.objects.get().backlog
+    assert (told["people"], told["changes"]) == (2, 6)
+
+
 def test_counting_costs_the_same_for_few_and_for_many(alice, bob, kitchen):
     say(alice, kitchen, "Hello")
     age()

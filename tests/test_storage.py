@@ -40,6 +40,9 @@ def test_our_styles_leave_their_comments_at_home_and_keep_their_selectors(wire):
     assert there.count(".a :is(.b, .c) {\ncolor: red; \n}") == 50
 
 
-@pytest.mark.parametrize(("name", "text"), [("admin/a.css", STYLE), ("admin/one.js", SCRIPT)])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("admin/a.css", STYLE), ("admin/one.js", SCRIPT), ("chat/vendor/one.js", SCRIPT)],
+)
 def test_what_others_publish_travels_as_it_is(wire, name, text):
     assert wire(name, text) == text * 50

@@ -4,6 +4,7 @@ from . import (  # noqa: F401
     announcements,
     audit,
     connections,
+    dashboard,
     messages,
     people,
     reports,
