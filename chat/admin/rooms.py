@@ -12,6 +12,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.options import InlineModelAdmin
+from django.contrib.admin.utils import quote
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.validators import MaxValueValidator
@@ -226,6 +227,9 @@ def _tools(request: HttpRequest, room: Room) -> Iterator[dict[str, Any]]:
             except NoReverseMatch:
                 continue
             yield {"title": title, "place": f"{place}?{urlencode({question: room.pk})}"}
+    if request.user.has_perm("chat.can_set_retention"):
+        place = reverse("admin:chat_retention_room", args=[quote(room.pk)])
+        yield {"title": _("How long messages are kept"), "place": place}
 
 
 @admin.register(Membership)
