@@ -13,7 +13,7 @@ from pytest_django.asserts import assertContains, assertNotContains, assertRedir
 from chat import conf, control, messaging, reports, rooms
 from chat.audit import Actor
 from chat.errors import BadFrame, Empty, Forbidden, InvalidText, NotFound, TooLong
-from chat.models import Access, AuditEntry, Message, Report
+from chat.models import Access, AuditEntry, Message, Report, Room
 from tests.conversation import at_once, deactivate, queries, say, seat_of
 from tests.failures import meanwhile
 from tests.fake_browser import browser
@@ -540,6 +540,15 @@ def test_what_the_system_said_can_be_reported_and_looked_at(client, moderator, a
         assertNotContains(page, f'value="{outcome}"')
     assertContains(client.get(QUEUE), "Down at noon")
     assertRedirects(decided(client, report, "deleted"), QUEUE)
+
+
+def test_a_room_is_found_whatever_its_id(admin_client, alice, bob):
+    odd = Room.objects.create(pk="A_5FBCDEFGHIJKLM", kind=Room.Kind.GROUP, name="Odd")
+    rooms.place(alice, odd.pk)
+    report = reports.report_person(alice, bob, "A bot", odd.pk)
+    place = f"/admin/chat/room/{quote(odd.pk)}/change/"
+    assertContains(admin_client.get(page_of(report)), place)
+    assertContains(admin_client.get(place), "Odd")
 
 
 def test_a_case_outlives_its_message(client, moderator, spam):

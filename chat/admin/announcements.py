@@ -23,7 +23,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet, TextChoices
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.response import TemplateResponse
-from django.urls import NoReverseMatch, path, reverse
+from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
@@ -34,6 +34,7 @@ from ..announcing import MOST_PEOPLE
 from ..audit import Actor
 from ..errors import ChatError
 from ..models import Announcement, Membership, Room
+from .lists import Capped
 from .pages import USERNAME, Lasting, Unchangeable, link
 
 OFFERED = 20  # rooms or people at a time, to choose from
@@ -161,6 +162,7 @@ class AnnouncementAdmin(Unchangeable, Lasting):
     list_display_links = None
     list_select_related = ["room", "sender"]
     list_per_page = 50
+    paginator = Capped
     sortable_by = ()
     ordering = ["-pk"]
     actions = None
@@ -190,11 +192,8 @@ class AnnouncementAdmin(Unchangeable, Lasting):
 
     @admin.display(description=_("whereabouts"))
     def whereabouts(self, message: Announcement) -> str:
-        try:
-            place = reverse("admin:chat_message_whereabouts", args=[message.pk])
-        except NoReverseMatch:
-            return "-"
-        return format_html('<a href="{}">{}</a>', place, _("Who has it"))
+        place = reverse("admin:chat_message_whereabouts", args=[message.pk])
+        return format_html('<a href="{}">{}</a>', place, _("Where is it?"))
 
     # What there is to choose from
 

@@ -25,8 +25,9 @@ from django.utils.html import format_html
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
-from ..models import Access, AuditEntry
+from ..models import Access, AuditEntry, Room
 from .exports import ExportingLog
+from .lists import Capped
 from .pages import USERNAME, Lasting, Unchangeable
 
 NAMED = 20  # people whose names begin alike, and who are looked for together
@@ -102,6 +103,7 @@ class AuditEntryAdmin(ExportingLog, Unchangeable, Lasting):
     list_display = ["at", "who", "action", "target", "the_room", "short_comment", "address"]
     list_display_links = ["at"]
     list_filter = ["action", Period]
+    paginator = Capped
     show_facets = admin.ShowFacets.NEVER  # they count all there is
     sortable_by = ["at"]
     search_fields = ["actor_name"]  # shows the field; what is searched stands below
@@ -152,7 +154,8 @@ class AuditEntryAdmin(ExportingLog, Unchangeable, Lasting):
 
     @admin.display(description=_("room"))
     def the_room(self, entry: AuditEntry) -> str:
-        return _linked(entry, "room", entry.room, entry.room)
+        names: dict[str, str] = getattr(entry, "rooms", {})
+        return _linked(entry, "room", entry.room, names.get(entry.room) or entry.room)
 
     @admin.display(description=_("comment"))
     def short_comment(self, entry: AuditEntry) -> str:
@@ -195,8 +198,9 @@ def _lead(request: HttpRequest, entries: Sequence[AuditEntry]) -> None:
     places = {
         (kind, key): place for kind in keys for key, place in _found(request, kind, keys[kind])
     }
-    for entry in entries:
-        setattr(entry, "places", places)  # noqa: B010  # a row that was read to be shown
+    names = dict(Room.objects.filter(pk__in=keys["room"]).values_list("pk", "name"))
+    for entry in entries:  # rows that were read to be shown
+        vars(entry).update(places=places, rooms=names)
 
 
 def _named(entry: AuditEntry) -> Iterator[Thing]:

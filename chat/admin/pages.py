@@ -6,6 +6,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import quote
 from django.contrib.auth import get_user_model
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
@@ -105,7 +106,7 @@ def link(found: Model | None) -> str:
         return "-"
     meta = found._meta
     try:
-        place = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[found.pk])
+        place = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[quote(found.pk)])
     except NoReverseMatch:
         return str(found)
     return format_html('<a href="{}">{}</a>', place, found)

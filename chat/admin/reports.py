@@ -33,6 +33,7 @@ from ..control import FOR_GOOD
 from ..errors import NotFound
 from ..models import Report
 from ..reports import Outcome
+from .lists import Capped
 from .pages import USERNAME, Lasting, Unchangeable, link
 
 SHOWN = 100  # reports of a case on its page
@@ -134,6 +135,7 @@ class ReportAdmin(Unchangeable, Lasting):
     list_filter = [ReportState, "outcome"]
     list_select_related = ["person", "room"]
     list_per_page = 50
+    paginator = Capped
     show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
     search_fields = ["person"]  # shows the field; what is searched stands below
