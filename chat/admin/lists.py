@@ -3,14 +3,16 @@
 # mypy: disable-error-code="type-arg"
 # Django's admin is generic only in its stubs.
 
+from collections.abc import Collection
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.helpers import ActionForm
+from django.contrib.auth import get_user_model
 from django.core.paginator import Paginator
-from django.db.models import Max, Min, Q, QuerySet
+from django.db.models import Exists, Max, Min, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -18,6 +20,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from ..models import Hour, Message, Room, Tally
+from ..users import UserKey
 
 CAP = 10_000  # rows that are counted, and that can be paged through
 NEWEST = 50_000  # messages that are looked through where no index helps
@@ -110,7 +113,28 @@ class KindOfRoom(admin.SimpleListFilter):
         if self.value() not in Room.Kind:
             return queryset
         newest = Message.objects.aggregate(key=Max("pk"))["key"] or 0
-        return queryset.filter(room__kind=self.value(), pk__gt=newest - NEWEST)
+        # Asked row by row, along the keys: a join would begin with all messages of the room.
+        of_kind = Room.objects.filter(pk=OuterRef("room"), kind=self.value())
+        return queryset.filter(Exists(of_kind), pk__gt=newest - NEWEST)
+
+
+def said_in(messages: QuerySet[Message], room_id: str, *, is_few: bool) -> QuerySet[Message]:
+    """Those of a room; `is_few` if an index has narrowed them down already."""
+    if is_few:
+        here = Room.objects.filter(pk=OuterRef("room")).filter(pk=room_id)
+        return messages.filter(Exists(here))
+    return messages.filter(room=room_id).order_by("-seq")  # the same order, by an index of its own
+
+
+def said_by(
+    messages: QuerySet[Message], user_ids: Collection[UserKey], *, is_few: bool
+) -> QuerySet[Message]:
+    """Those of some people. Of who has said much, some are soon found one by one."""
+    theirs = Message.objects.filter(sender__in=user_ids)
+    if is_few or theirs[: CAP + 1].count() > CAP:
+        people = get_user_model()._default_manager.filter(pk=OuterRef("sender"))
+        return messages.filter(Exists(people.filter(pk__in=user_ids)))
+    return messages.filter(sender__in=user_ids)
 
 
 def _first_key(begin: datetime) -> int:

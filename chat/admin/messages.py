@@ -26,6 +26,7 @@ from ..audit import Action, Actor
 from ..errors import NotFound
 from ..models import Message, Room
 from ..whereabouts import Shown
+from . import lists
 from .lists import Capped, KindOfRoom, MessageState, SaidSince, ThesePages
 from .pages import USERNAME, Unchangeable, link
 
@@ -50,7 +51,7 @@ class Reading(forms.Form):
 class MessageAdmin(Unchangeable):
     """Deleting one leaves its tombstone, as in the chat: the room keeps its order."""
 
-    list_display = ["place", "room", "author", "created_at", "state", "text", "where"]
+    list_display = ["place", "where", "room", "author", "created_at", "state", "text"]
     list_filter = FILTERS
     paginator = Capped
     action_form = ThesePages
@@ -84,20 +85,19 @@ class MessageAdmin(Unchangeable):
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Nobody finds out what a message says by asking for those that begin so."""
-        filters = [one.parameter_name for one in FILTERS]
-        return lookup in ("room", "sender", *filters)
+        return lookup in [one.parameter_name for one in FILTERS]
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Message], search_term: str
     ) -> tuple[QuerySet[Message], bool]:
-        if search_term and not Room.objects.filter(pk=search_term).exists():
-            people = get_user_model()._default_manager.filter(**{USERNAME: search_term})
-            return queryset.filter(sender__in=list(people.values_list("pk", flat=True))), False
-        if search_term:
-            queryset = queryset.filter(room=search_term)
-        if search_term or "room" in request.GET:
-            queryset = queryset.order_by("-seq")  # the same order; a room has an index for this one
-        return queryset, False
+        if not search_term:
+            return queryset, False
+        is_few = MessageState.parameter_name in request.GET
+        if Room.objects.filter(pk=search_term).exists():
+            return lists.said_in(queryset, search_term, is_few=is_few), False
+        people = get_user_model()._default_manager.filter(**{USERNAME: search_term})
+        keys = list(people.values_list("pk", flat=True))
+        return lists.said_by(queryset, keys, is_few=is_few), False
 
     @admin.display(description=_("place"))
     def place(self, message: Message) -> str:
