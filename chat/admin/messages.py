@@ -26,8 +26,7 @@ from ..audit import Action, Actor
 from ..errors import NotFound
 from ..models import Message, Room
 from ..whereabouts import Shown
-from . import lists
-from .lists import Capped, KindOfRoom, MessageState, SaidSince, ThesePages
+from .lists import Capped, KindOfRoom, MessageState, SaidSince, ThesePages, said_by, said_in
 from .pages import USERNAME, Unchangeable, link
 
 SHORT = 80  # characters of a text in the list
@@ -94,10 +93,10 @@ class MessageAdmin(Unchangeable):
             return queryset, False
         is_few = MessageState.parameter_name in request.GET
         if Room.objects.filter(pk=search_term).exists():
-            return lists.said_in(queryset, search_term, is_few=is_few), False
+            return said_in(queryset, search_term, is_few=is_few), False
         people = get_user_model()._default_manager.filter(**{USERNAME: search_term})
         keys = list(people.values_list("pk", flat=True))
-        return lists.said_by(queryset, keys, is_few=is_few), False
+        return said_by(queryset, keys, is_few=is_few), False
 
     @admin.display(description=_("place"))
     def place(self, message: Message) -> str:
