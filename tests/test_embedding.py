@@ -72,6 +72,24 @@ def test_the_chat_wears_its_templates(library):
     assert b"<h1>The library</h1>" in page
 
 
+ERASED = """
+from django.core.management import call_command
+from readers.models import Reader
+eve = Reader(email="eve@example.org", card="eve")
+eve.set_password("demo")
+eve.save()
+call_command("erase", "eve@example.org", "--no-input")
+eve.refresh_from_db()
+assert not eve.is_active and not eve.has_usable_password()
+assert not eve.chat_memberships.exists()
+"""
+
+
+def test_its_readers_can_be_erased_though_their_name_is_their_key(library):
+    erase = [sys.executable, SITE / "manage.py", "shell", "--command", ERASED]
+    subprocess.run(erase, env=library.env, check=True, timeout=60, stdout=subprocess.DEVNULL)
+
+
 def test_the_readme_tells_each_line_of_it():
     told = README.partition("## Put it into your own site")[2].partition("Your own code talks")[0]
     lines = plain("".join(re.findall(r"```python\n(.*?)```", told, re.DOTALL)))

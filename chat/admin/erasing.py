@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.utils import unquote
+from django.contrib.admin.utils import quote, unquote
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
@@ -69,13 +69,13 @@ class Erasing(admin.ModelAdmin):
         deadline = time.monotonic() + PATIENCE
         for _batch in erasure.take_back(user):
             if time.monotonic() > deadline:
-                return redirect("admin:chat_access_erase", user.pk)
+                return redirect("admin:chat_access_erase", quote(user.pk))
         erasure.finish(user)
         told = gettext("Erased. They are called %s now.") % username(user)
         self.message_user(request, told, messages.SUCCESS)
         may_view = self.has_view_permission(request)
         return redirect(
-            reverse("admin:chat_access_change", args=[user.pk])
+            reverse("admin:chat_access_change", args=[quote(user.pk)])
             if may_view
             else reverse("admin:index")
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.contrib.admin.utils import unquote
+from django.contrib.admin.utils import quote, unquote
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth import get_user_model
@@ -318,7 +318,7 @@ class AccessAdmin(Erasing, Exporting, Unchangeable, Lasting, Measuring):
         if self.has_erase_permission(request, person) and not untouchable:
             yield {
                 "title": _("Erase"),
-                "place": reverse("admin:chat_access_erase", args=[person.pk]),
+                "place": reverse("admin:chat_access_erase", args=[quote(person.pk)]),
             }
 
     @admin.display(description=_("user"))

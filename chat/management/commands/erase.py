@@ -40,7 +40,9 @@ class Command(PersonCommand):
             erasure.begin(Actor.in_the_shell(), user)
         except Forbidden as error:
             raise CommandError(str(error)) from None
-        self.stdout.write(f"Nobody comes in as {options['name']} any more. If this is stopped:")
+        self.stdout.write(
+            f"Nobody comes in as {options['name']} any more. To go on if this is stopped:"
+        )
         self.stdout.write(f"    manage.py erase {username(user)}")
         count = sum(erasure.take_back(user))
         erasure.finish(user)
