@@ -103,6 +103,7 @@ class AuditEntryAdmin(ExportingLog, Unchangeable, Lasting):
     list_display = ["at", "who", "action", "target", "the_room", "short_comment", "address"]
     list_display_links = ["at"]
     list_filter = ["action", Period]
+    list_per_page = 50
     paginator = Capped
     show_facets = admin.ShowFacets.NEVER  # they count all there is
     sortable_by = ["at"]

@@ -85,6 +85,13 @@ class ReportState(admin.SimpleListFilter):
         return queryset.filter(reports.open_cases() if is_open else reports.closed_cases())
 
 
+class Some(Capped):
+    """Each case is told from the other reports of the same: nobody pages through thousands."""
+
+    cap = 1_000
+    cap_told = f"{cap:,}"
+
+
 class Queue(ChangeList):
     """A page of cases, with what their reports come to."""
 
@@ -134,8 +141,8 @@ class ReportAdmin(Unchangeable, Lasting):
     list_display_links = ["what"]
     list_filter = [ReportState, "outcome"]
     list_select_related = ["person", "room"]
-    list_per_page = 50
-    paginator = Capped
+    list_per_page = 25
+    paginator = Some
     show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
     search_fields = ["person"]  # shows the field; what is searched stands below
