@@ -74,21 +74,21 @@ class DashboardAdmin(Unchangeable, Lasting):
     """What is looked at is not a list of rows, but what they say together."""
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return request.user.has_perm("chat.can_view_dashboard")
+        return obj is None and request.user.has_perm("chat.can_view_dashboard")
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
 
     def get_urls(self) -> list[URLPattern]:
         views: Mapping[str, tuple[str, Callable[..., HttpResponse]]] = {
-            "": ("changelist", self.changelist_view),
             "live/": ("live", self.live_view),
             "<slug:name>.csv": ("csv", self.csv_view),
         }
-        return [
+        ours = [
             path(route, self.admin_site.admin_view(view), name=f"chat_vitals_{name}")
             for route, (name, view) in views.items()
         ]
+        return [*ours, *super().get_urls()]
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
