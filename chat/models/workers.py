@@ -105,7 +105,7 @@ class Vitals(models.Model):
     started_at = models.DateTimeField(_("started at"), db_default=Now(), editable=False)
     seen_at = models.DateTimeField(_("heard of at"), db_default=Now(), editable=False)
     figures = models.JSONField(
-        _("figures"), default=dict, editable=False, help_text=_("See chat/vitals.py.")
+        _("figures"), default=dict, editable=False, help_text="See chat/vitals.py."
     )
 
     class Meta:
