@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from . import rows
 from .models import Message, Room
-from .retention import MOST_DAYS
+from .retention import MOST_DAYS, begin_before
 
 SHOWN = 20  # rooms, of which most goes
 AT_ONCE = 200  # rooms in one question
@@ -54,7 +54,7 @@ def forecast(rooms: QuerySet[Room], days: int) -> Forecast:
         return Forecast()
     deadline = time.monotonic() + PATIENCE
     told = Forecast(timezone.now() - timedelta(days=min(days, MOST_DAYS)))
-    old = rooms.filter(messages__seq=F("first_seq"), messages__created_at__lt=told.before)
+    old = begin_before(rooms, told.before)
     long = old.annotate(length=F("seq") - F("first_seq")).order_by("-length", "pk")
     found = list(long.only("name", "kind", "seq", "first_seq")[: MOST_ROOMS + 1])
     told.is_whole = len(found) <= MOST_ROOMS
