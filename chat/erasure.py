@@ -35,7 +35,7 @@ from .models import (
 )
 
 BATCH = 500  # messages; a post to their room waits, on SQLite any
-COUNTED = 100_000  # messages; more are "more"
+COUNTED = 10_000  # messages; more are "more"
 
 USERNAME = get_user_model().USERNAME_FIELD
 NAMELESS = "erased-"
