@@ -15,6 +15,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html_join
+from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
 from .. import directory, leases
@@ -22,6 +23,7 @@ from ..models import Connection, Lease, Membership
 from .measures import DISCONNECT, DISCONNECT_PEOPLE, END_SESSIONS, KICK, Measuring
 from .pages import USERNAME, Lasting, Unchangeable, link
 
+CLIENT_CHARS = 40  # in the list
 SHOWN = 50  # of the rooms of one person
 
 
@@ -61,10 +63,11 @@ class ConnectionAdmin(Unchangeable, Lasting, Measuring):
     """Open WebSockets of all workers. What is asked here, their workers do within a second."""
 
     list_display = [
-        *("user", "address", "client", "subprotocol", "state", "lease", "since", "active_at"),
+        *("user", "address", "program", "subprotocol", "state", "lease", "since", "active_at"),
         "rooms",
     ]
     list_filter = ["state", "subprotocol", ByWorker]
+    show_facets = admin.ShowFacets.NEVER  # each would be a count
     list_select_related = ["user", "lease"]
     list_per_page = 50
     search_fields = ["address"]  # shows the field; what is searched stands below
@@ -115,6 +118,10 @@ class ConnectionAdmin(Unchangeable, Lasting, Measuring):
             }.items()
         }
         return super().render_change_form(request, context, *args, **kwargs)
+
+    @admin.display(description=_("client"))
+    def program(self, connection: Connection) -> str:
+        return Truncator(connection.client).chars(CLIENT_CHARS)
 
     @admin.display(description=_("rooms"))
     def rooms(self, connection: Connection) -> int:

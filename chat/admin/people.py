@@ -28,7 +28,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from .. import control, directory, leases, measures
-from ..models import Access, AuditEntry, Membership, Room, Token, Waiting
+from ..models import Access, AuditEntry, Membership, Room, Token
 from .erasing import Erasing
 from .exports import Exporting
 from .measures import (
@@ -163,6 +163,8 @@ class AccessAdmin(Erasing, Exporting, Unchangeable, Lasting, Measuring):
     list_display = ["user", "online", "last_seen", "banned", "muted", "waiting", "active"]
     list_select_related = ["user", "user__chat_last_seen"]
     list_filter = [BannedNow, OnlineNow]
+    list_per_page = 50
+    show_facets = admin.ShowFacets.NEVER  # each would be a count
     search_fields = ["user"]  # shows the field; what is searched stands below
     search_help_text = _("How a username begins")
     ordering = [f"user__{USERNAME}"]
@@ -172,7 +174,7 @@ class AccessAdmin(Erasing, Exporting, Unchangeable, Lasting, Measuring):
     # The list
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
-        may_look = request.user.has_perm("chat.view_waiting") and admin.site.is_registered(Waiting)
+        may_look = request.user.has_perm("chat.view_waiting")
         return [column for column in self.list_display if may_look or column != "waiting"]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
@@ -200,9 +202,9 @@ class AccessAdmin(Erasing, Exporting, Unchangeable, Lasting, Measuring):
         until = person.banned_until
         return _moment(until) if until and until > timezone.now() else "-"
 
-    @admin.display(description=_("muted somewhere"), boolean=True)
-    def muted(self, person: Access) -> bool:
-        return bool(person.is_muted)  # type: ignore[attr-defined]
+    @admin.display(description=_("muted somewhere"))
+    def muted(self, person: Access) -> str:
+        return gettext("Yes") if person.is_muted else "-"  # type: ignore[attr-defined]
 
     @admin.display(description=_("is active"), boolean=True, ordering="user__is_active")
     def active(self, person: Access) -> bool:

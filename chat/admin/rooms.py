@@ -12,7 +12,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.options import InlineModelAdmin
-from django.contrib.admin.utils import quote
+from django.contrib.admin.utils import label_for_field, quote
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.validators import MaxValueValidator
@@ -31,6 +31,7 @@ from .pages import Audited, ByRoomOrPerson, protection
 
 MANAGED = (Room.Kind.GROUP, Room.Kind.FEED)  # who is in the others is not for people to decide
 MOST = {"slow_mode": 32_767, "retention_days": retention.MOST_DAYS}
+STATES = ("open", "archived", "read_only")
 MUTE = ("muted_until", "mute_reason")
 
 TOOLS = [  # what there is about a room elsewhere: page, what it takes to see it, its question
@@ -136,10 +137,11 @@ class Rooms(ChangeList):
 @admin.register(Room)
 class RoomAdmin(ExportingMessages, Audited):
     list_display = [
-        *("__str__", "kind", "members", "open", "archived", "read_only", "slow_mode"),
+        *("__str__", "kind", "members", "state", "slow_mode"),
         *("retention_days", "rev", "created_at"),
     ]
-    list_filter = ["kind", "open", "archived", "read_only"]
+    list_filter = ["kind", *STATES]
+    show_facets = admin.ShowFacets.NEVER  # each would be a count
     list_per_page = 50
     search_fields = ["id__exact", "name"]
     search_help_text = _("A part of its name, or its id")
@@ -153,6 +155,11 @@ class RoomAdmin(ExportingMessages, Audited):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return Rooms
+
+    @admin.display(description=_("state"))
+    def state(self, room: Room) -> str:
+        true = [name for name in STATES if getattr(room, name)]
+        return ", ".join(str(label_for_field(name, Room)) for name in true) or "-"
 
     @admin.display(description=_("members"))
     def members(self, room: Room) -> int:
@@ -236,6 +243,8 @@ def _tools(request: HttpRequest, room: Room) -> Iterator[dict[str, Any]]:
 class MembershipAdmin(ByRoomOrPerson):
     list_display = ["__str__", "role", "muted_until", "delivered_rev", "read_seq", "joined_at"]
     list_filter = ["role"]
+    show_facets = admin.ShowFacets.NEVER  # each would be a count
+    list_per_page = 50
     list_select_related = ["room", "user"]
     ordering = ["-pk"]
     form = SeatForm
