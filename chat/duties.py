@@ -3,7 +3,11 @@
 `migrate` makes the ones that are missing; what a site has changed in one, it leaves as it is.
 """
 
+from django.apps import apps as installed
+from django.apps.registry import Apps
+from django.contrib.auth.management import create_permissions
 from django.contrib.auth.models import Group, Permission
+from django.db import DEFAULT_DB_ALIAS, router
 
 GROUPS = {
     "Chat moderators": [
@@ -27,11 +31,22 @@ GROUPS = {
 }
 
 
-def establish(**_: object) -> None:
-    """Make the groups that are missing: after `migrate`, which has made the permissions."""
+def establish(*, using: str = DEFAULT_DB_ALIAS, apps: Apps = installed, **_: object) -> None:
+    """Make the groups that are missing: after `migrate`, unless it has not come as far as that."""
+    if not (_are_there(apps) and router.allow_migrate_model(using, Group)):
+        return
+    # Django makes them, too, but later if the site names its app of users after this one.
+    create_permissions(installed.get_app_config("chat"), verbosity=0, using=using, apps=apps)
+    known = Permission.objects.using(using).filter(content_type__app_label="chat")
     for name, codenames in GROUPS.items():
-        group, is_new = Group.objects.get_or_create(name=name)
+        group, is_new = Group.objects.using(using).get_or_create(name=name)
         if is_new:
-            group.permissions.set(
-                Permission.objects.filter(content_type__app_label="chat", codename__in=codenames)
-            )
+            group.permissions.set(known.filter(codename__in=codenames))
+
+
+def _are_there(apps: Apps) -> bool:
+    """Groups, and all permissions: some migrate an app at a time, or back."""
+    try:
+        return bool(apps.get_model("auth", "Group") and apps.get_model("chat", "Vitals"))
+    except LookupError:
+        return False

@@ -2,6 +2,8 @@
 
 import pytest
 from django.contrib.auth.models import Group, Permission
+from django.db import connection
+from django.db.migrations.loader import MigrationLoader
 
 from chat import duties
 
@@ -56,6 +58,22 @@ def test_a_group_of_this_name_that_was_there_is_not_touched(db):
     own.permissions.add(Permission.objects.get(codename="view_room"))
     duties.establish()
     assert codenames(MODERATORS) == {"view_room"}
+
+
+@pytest.mark.parametrize(
+    "last", [("contenttypes", "0002_remove_content_type_name"), ("chat", "0001_initial")]
+)
+def test_who_migrates_an_app_at_a_time_has_no_groups_without_permissions(groups, last):
+    Group.objects.all().delete()
+    duties.establish(apps=MigrationLoader(connection).project_state(last).apps)
+    assert not Group.objects.exists()
+
+
+def test_a_site_may_name_the_chat_before_its_users(groups):
+    Group.objects.all().delete()
+    Permission.objects.filter(content_type__app_label="chat").delete()
+    duties.establish()
+    assert codenames(AUDITORS) == set(duties.GROUPS[AUDITORS])
 
 
 @pytest.mark.parametrize(
