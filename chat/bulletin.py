@@ -16,6 +16,7 @@ from typing import NamedTuple, Self
 
 from . import conf, gauges, metrics, vitals
 from .announcements import Announcer
+from .complaints import Nuisance
 from .errors import ChatError
 from .journal import Journal
 from .switchboard import Switchboard
@@ -72,6 +73,7 @@ class Bulletin:
         self._began = time.monotonic()
         self._past = deque([Counts.now()])  # of the last minute, the oldest first
         self._is_told = False  # perhaps
+        self._untold = Nuisance(logger, "Cannot tell how this worker is", traceback=True)
         self._tasks = Tasks()
 
     async def __aenter__(self) -> Self:
@@ -93,8 +95,8 @@ class Bulletin:
                 await self._tell()
             except ChatError:
                 pass  # has been logged, and is tried again
-            except Exception:
-                logger.exception("Cannot tell how this worker is")
+            except Exception as error:
+                self._untold.again(error)
 
     async def _tell(self) -> None:
         figures = self.figures()

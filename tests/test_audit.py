@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.contrib.admin.utils import quote
 from django.contrib.auth.models import Permission
+from django.db import IntegrityError, transaction
 from django.test import RequestFactory
 from django.utils import timezone
 from pytest_django.asserts import assertContains, assertNotContains
@@ -96,12 +97,26 @@ def test_who_is_deleted_leaves_the_log_as_it_was(auditor, alice, bob):
         lambda: AuditEntry.objects.all().delete(),
         lambda: AuditEntry.objects.bulk_update([AuditEntry.objects.get()], ["actor_name"]),
         lambda: AuditEntry.objects.filter(actor_name="olga").delete(),
+        lambda: AuditEntry.objects.update_or_create(defaults={"actor_name": "nobody"}),
+        lambda: AuditEntry.objects.bulk_create(
+            [AuditEntry(pk=AuditEntry.objects.get().pk, actor_name="nobody")],
+            update_conflicts=True,
+            unique_fields=["id"],
+            update_fields=["actor_name"],
+        ),
     ],
 )
 def test_no_entry_is_changed_or_taken_away(alice, change):
     audit.record(OLGA, Action.BANNED, alice)
     with pytest.raises(TypeError):
         change()
+    assert AuditEntry.objects.get().actor_name == "olga"
+
+
+def test_none_takes_the_place_of_another(alice):
+    entry = audit.record(OLGA, Action.BANNED, alice)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        AuditEntry(pk=entry.pk, actor_name="nobody", action=Action.BANNED).save()
     assert AuditEntry.objects.get().actor_name == "olga"
 
 

@@ -8,7 +8,7 @@ import pytest
 from django.db import OperationalError
 from django.db.models.functions import Now
 
-from chat import bulletin, metrics, vitals
+from chat import bulletin, gauges, metrics, vitals
 from chat.models import Vitals
 from chat.vitals import Figures
 from chat.worker import Worker
@@ -143,6 +143,23 @@ async def test_a_database_that_is_away_is_no_traceback(
             await until_told(bool)
     assert "Traceback" not in caplog.text
     assert "Cannot tell" not in caplog.text
+
+
+async def test_what_it_cannot_tell_is_complained_of_once(
+    talkative, transactional_db, monkeypatch, caplog
+):
+    tries = []
+
+    def fail():
+        tries.append(1)
+        raise OSError("no descriptor is left")
+
+    monkeypatch.setattr(gauges, "resident_bytes", fail)
+    async with Worker() as worker:
+        worker._gauges._look = lambda: None  # it would complain, too
+        await until(lambda: len(tries) > 4)
+    told = [line for line in caplog.messages if line.startswith("Cannot tell how this worker is")]
+    assert len(told) == 1
 
 
 # What is written

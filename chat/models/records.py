@@ -15,7 +15,7 @@ class AppendOnly(models.QuerySet["AuditEntry"]):
     def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise TypeError("The audit log is append-only.")
 
-    update = delete = bulk_update = _refuse
+    update = delete = bulk_update = bulk_create = _refuse
 
 
 class AuditEntry(models.Model):
@@ -86,7 +86,8 @@ class AuditEntry(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         if not self._state.adding:
             raise TypeError("The audit log is append-only.")
-        super().save(*args, **kwargs)
+        # Otherwise one that names the key of another would take its place.
+        super().save(*args, **{**kwargs, "force_insert": True})
 
     def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise TypeError("The audit log is append-only.")

@@ -172,7 +172,7 @@ def _fill() -> Any:
             if m.sender_id != 1
         ]
     )
-    AuditEntry.objects.bulk_create(
+    AuditEntry._base_manager.bulk_create(
         [
             AuditEntry(actor_id=1, actor_name="person-00001", action="changed", kind="room",
                        key="lobby", label="Lobby", room="lobby")
