@@ -28,10 +28,17 @@ class Migration(migrations.Migration):
                         related_name="chat_access",
                         serialize=False,
                         to=settings.AUTH_USER_MODEL,
+                        verbose_name="user",
                     ),
                 ),
-                ("version", models.BigIntegerField(default=1, editable=False)),
-                ("banned_until", models.DateTimeField(blank=True, null=True)),
+                (
+                    "version",
+                    models.BigIntegerField(default=1, editable=False, verbose_name="version"),
+                ),
+                (
+                    "banned_until",
+                    models.DateTimeField(blank=True, null=True, verbose_name="banned until"),
+                ),
             ],
             options={
                 "verbose_name_plural": "access",
@@ -43,12 +50,21 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.SmallIntegerField(
-                        default=1, editable=False, primary_key=True, serialize=False
+                        default=1,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="id",
                     ),
                 ),
                 (
                     "value",
-                    models.CharField(default=chat.models.opaque_id, editable=False, max_length=16),
+                    models.CharField(
+                        default=chat.models.opaque_id,
+                        editable=False,
+                        max_length=16,
+                        verbose_name="value",
+                    ),
                 ),
             ],
         ),
@@ -63,6 +79,7 @@ class Migration(migrations.Migration):
                         max_length=16,
                         primary_key=True,
                         serialize=False,
+                        verbose_name="id",
                     ),
                 ),
                 (
@@ -75,6 +92,7 @@ class Migration(migrations.Migration):
                             ("feed", "Feed"),
                         ],
                         max_length=8,
+                        verbose_name="kind",
                     ),
                 ),
                 (
@@ -88,6 +106,7 @@ class Migration(migrations.Migration):
                                 "^[^|\\r\\n\\0]*\\Z", "Neither | nor line breaks."
                             )
                         ],
+                        verbose_name="name",
                     ),
                 ),
                 (
@@ -97,16 +116,24 @@ class Migration(migrations.Migration):
                         help_text="The keys of a direct room's two users, in order; null for other rooms.",
                         max_length=160,
                         null=True,
+                        verbose_name="pair",
                     ),
                 ),
                 (
                     "open",
-                    models.BooleanField(default=False, help_text="Anybody may see and join it."),
+                    models.BooleanField(
+                        default=False,
+                        help_text="Anybody may see and join it.",
+                        verbose_name="open to anybody",
+                    ),
                 ),
                 (
                     "seq",
                     models.BigIntegerField(
-                        default=0, editable=False, help_text="Place of its last message."
+                        default=0,
+                        editable=False,
+                        help_text="Place of its last message.",
+                        verbose_name="place",
                     ),
                 ),
                 (
@@ -115,12 +142,16 @@ class Migration(migrations.Migration):
                         default=0,
                         editable=False,
                         help_text="Its head: the number of its latest change.",
+                        verbose_name="number of changes",
                     ),
                 ),
                 (
                     "first_seq",
                     models.BigIntegerField(
-                        default=1, editable=False, help_text="Older messages are gone."
+                        default=1,
+                        editable=False,
+                        help_text="Older messages are gone.",
+                        verbose_name="first place kept",
                     ),
                 ),
                 (
@@ -129,9 +160,10 @@ class Migration(migrations.Migration):
                         default=1,
                         editable=False,
                         help_text="A cursor below may have missed what is gone.",
+                        verbose_name="first change kept",
                     ),
                 ),
-                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created at")),
             ],
             options={
                 "constraints": [
@@ -160,13 +192,19 @@ class Migration(migrations.Migration):
                 (
                     "digest",
                     models.CharField(
-                        editable=False, max_length=64, primary_key=True, serialize=False
+                        editable=False,
+                        max_length=64,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="digest",
                     ),
                 ),
                 (
                     "kind",
                     models.CharField(
-                        choices=[("bearer", "Bearer token"), ("ticket", "Ticket")], max_length=6
+                        choices=[("bearer", "Bearer token"), ("ticket", "Ticket")],
+                        max_length=6,
+                        verbose_name="kind",
                     ),
                 ),
                 (
@@ -175,6 +213,7 @@ class Migration(migrations.Migration):
                         editable=False,
                         help_text="Ends the token with the user's password.",
                         max_length=128,
+                        verbose_name="hash of the password",
                     ),
                 ),
                 (
@@ -184,16 +223,18 @@ class Migration(migrations.Migration):
                         editable=False,
                         help_text="A ticket's own session or token: the connection ends with it.",
                         max_length=80,
+                        verbose_name="issuer",
                     ),
                 ),
-                ("created_at", models.DateTimeField(auto_now_add=True)),
-                ("expires_at", models.DateTimeField(db_index=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created at")),
+                ("expires_at", models.DateTimeField(db_index=True, verbose_name="expires at")),
                 (
                     "user",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="chat_tokens",
                         to=settings.AUTH_USER_MODEL,
+                        verbose_name="user",
                     ),
                 ),
             ],
@@ -207,15 +248,30 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("seq", models.BigIntegerField()),
-                ("rev", models.BigIntegerField(help_text="Number of its own last change.")),
-                ("born", models.BigIntegerField(help_text="Its rev at birth.")),
-                ("client_id", models.UUIDField()),
-                ("digest", models.BinaryField(help_text="Of the original body.", max_length=16)),
-                ("body", models.TextField(blank=True)),
-                ("created_at", models.DateTimeField()),
-                ("edited_at", models.DateTimeField(null=True)),
-                ("deleted", models.BooleanField(default=False)),
+                ("seq", models.BigIntegerField(verbose_name="place")),
+                (
+                    "rev",
+                    models.BigIntegerField(
+                        help_text="Number of its own last change.", verbose_name="number of changes"
+                    ),
+                ),
+                (
+                    "born",
+                    models.BigIntegerField(
+                        help_text="Its rev at birth.", verbose_name="number at birth"
+                    ),
+                ),
+                ("client_id", models.UUIDField(verbose_name="client's id")),
+                (
+                    "digest",
+                    models.BinaryField(
+                        help_text="Of the original body.", max_length=16, verbose_name="digest"
+                    ),
+                ),
+                ("body", models.TextField(blank=True, verbose_name="text")),
+                ("created_at", models.DateTimeField(verbose_name="created at")),
+                ("edited_at", models.DateTimeField(null=True, verbose_name="edited at")),
+                ("deleted", models.BooleanField(default=False, verbose_name="deleted")),
                 (
                     "sender",
                     models.ForeignKey(
@@ -224,6 +280,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="chat_messages",
                         to=settings.AUTH_USER_MODEL,
+                        verbose_name="sender",
                     ),
                 ),
                 (
@@ -233,6 +290,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="messages",
                         to="chat.room",
+                        verbose_name="room",
                     ),
                 ),
             ],
@@ -265,6 +323,7 @@ class Migration(migrations.Migration):
                         ],
                         default="member",
                         max_length=9,
+                        verbose_name="role",
                     ),
                 ),
                 (
@@ -273,17 +332,25 @@ class Migration(migrations.Migration):
                         default=0,
                         editable=False,
                         help_text="At least one device has everything up to this.",
+                        verbose_name="delivered up to",
                     ),
                 ),
-                ("read_seq", models.BigIntegerField(default=0, editable=False)),
-                ("muted_until", models.DateTimeField(blank=True, null=True)),
-                ("joined_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "read_seq",
+                    models.BigIntegerField(default=0, editable=False, verbose_name="read up to"),
+                ),
+                (
+                    "muted_until",
+                    models.DateTimeField(blank=True, null=True, verbose_name="muted until"),
+                ),
+                ("joined_at", models.DateTimeField(auto_now_add=True, verbose_name="joined at")),
                 (
                     "user",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="chat_memberships",
                         to=settings.AUTH_USER_MODEL,
+                        verbose_name="user",
                     ),
                 ),
                 (
@@ -293,6 +360,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="memberships",
                         to="chat.room",
+                        verbose_name="room",
                     ),
                 ),
             ],

@@ -26,9 +26,10 @@ class Migration(migrations.Migration):
                         related_name="chat_last_seen",
                         serialize=False,
                         to=settings.AUTH_USER_MODEL,
+                        verbose_name="user",
                     ),
                 ),
-                ("at", models.DateTimeField(editable=False)),
+                ("at", models.DateTimeField(editable=False, verbose_name="at")),
             ],
             options={
                 "verbose_name_plural": "last seen",
@@ -40,25 +41,36 @@ class Migration(migrations.Migration):
                 (
                     "worker",
                     models.CharField(
-                        editable=False, max_length=16, primary_key=True, serialize=False
+                        editable=False,
+                        max_length=16,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="worker",
                     ),
                 ),
                 (
                     "version",
                     models.BigIntegerField(
-                        default=1, editable=False, help_text="Raised when its connections change."
+                        default=1,
+                        editable=False,
+                        help_text="Raised when its connections change.",
+                        verbose_name="version",
                     ),
                 ),
                 (
                     "started_at",
                     models.DateTimeField(
-                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                        db_default=django.db.models.functions.datetime.Now(),
+                        editable=False,
+                        verbose_name="started at",
                     ),
                 ),
                 (
                     "renewed_at",
                     models.DateTimeField(
-                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                        db_default=django.db.models.functions.datetime.Now(),
+                        editable=False,
+                        verbose_name="heard of at",
                     ),
                 ),
             ],
@@ -74,12 +86,15 @@ class Migration(migrations.Migration):
                         max_length=16,
                         primary_key=True,
                         serialize=False,
+                        verbose_name="id",
                     ),
                 ),
                 (
                     "since",
                     models.DateTimeField(
-                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                        db_default=django.db.models.functions.datetime.Now(),
+                        editable=False,
+                        verbose_name="since",
                     ),
                 ),
                 (
@@ -89,6 +104,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="chat_connections",
                         to=settings.AUTH_USER_MODEL,
+                        verbose_name="user",
                     ),
                 ),
                 (
@@ -98,6 +114,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="connections",
                         to="chat.lease",
+                        verbose_name="worker",
                     ),
                 ),
             ],

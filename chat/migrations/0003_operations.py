@@ -13,7 +13,9 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="access",
             name="close_code",
-            field=models.SmallIntegerField(editable=False, help_text="With this.", null=True),
+            field=models.SmallIntegerField(
+                editable=False, help_text="With this.", null=True, verbose_name="close code"
+            ),
         ),
         migrations.AddField(
             model_name="access",
@@ -23,6 +25,7 @@ class Migration(migrations.Migration):
                 default=0,
                 editable=False,
                 help_text="Connections admitted with a lower version are closed.",
+                verbose_name="closed below",
             ),
         ),
         migrations.AddField(
@@ -32,23 +35,31 @@ class Migration(migrations.Migration):
                 db_default=django.db.models.functions.datetime.Now(),
                 editable=False,
                 help_text="When its client last said something.",
+                verbose_name="last active",
             ),
         ),
         migrations.AddField(
             model_name="connection",
             name="address",
-            field=models.CharField(blank=True, db_default="", editable=False, max_length=45),
+            field=models.CharField(
+                blank=True, db_default="", editable=False, max_length=45, verbose_name="address"
+            ),
         ),
         migrations.AddField(
             model_name="connection",
             name="client",
-            field=models.CharField(blank=True, db_default="", editable=False, max_length=200),
+            field=models.CharField(
+                blank=True, db_default="", editable=False, max_length=200, verbose_name="client"
+            ),
         ),
         migrations.AddField(
             model_name="connection",
             name="close_code",
             field=models.SmallIntegerField(
-                editable=False, help_text="Its worker is to close it with this.", null=True
+                editable=False,
+                help_text="Its worker is to close it with this.",
+                null=True,
+                verbose_name="close code",
             ),
         ),
         migrations.AddField(
@@ -64,12 +75,15 @@ class Migration(migrations.Migration):
                 default="silent",
                 editable=False,
                 max_length=6,
+                verbose_name="state",
             ),
         ),
         migrations.AddField(
             model_name="connection",
             name="subprotocol",
-            field=models.CharField(blank=True, db_default="", editable=False, max_length=16),
+            field=models.CharField(
+                blank=True, db_default="", editable=False, max_length=16, verbose_name="dialect"
+            ),
         ),
         migrations.AddField(
             model_name="epoch",
@@ -79,23 +93,31 @@ class Migration(migrations.Migration):
                 default=0,
                 editable=False,
                 help_text="Raised to close every connection there is.",
+                verbose_name="closures",
             ),
         ),
         migrations.AddField(
             model_name="lease",
             name="host",
-            field=models.CharField(blank=True, db_default="", editable=False, max_length=64),
+            field=models.CharField(
+                blank=True, db_default="", editable=False, max_length=64, verbose_name="host"
+            ),
         ),
         migrations.AddField(
             model_name="lease",
             name="pid",
-            field=models.PositiveIntegerField(db_default=0, default=0, editable=False),
+            field=models.PositiveIntegerField(
+                db_default=0, default=0, editable=False, verbose_name="process"
+            ),
         ),
         migrations.AddField(
             model_name="membership",
             name="posted_at",
             field=models.DateTimeField(
-                editable=False, help_text="Last, where slow mode counts.", null=True
+                editable=False,
+                help_text="Last, where slow mode counts.",
+                null=True,
+                verbose_name="wrote last",
             ),
         ),
         migrations.AddField(
@@ -105,6 +127,7 @@ class Migration(migrations.Migration):
                 db_default=0,
                 default=0,
                 help_text="Seconds that a member waits between two messages; 0: none.",
+                verbose_name="slow mode",
             ),
         ),
     ]

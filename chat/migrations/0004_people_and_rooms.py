@@ -23,6 +23,7 @@ class Migration(migrations.Migration):
                         related_name="chat_preferences",
                         serialize=False,
                         to=settings.AUTH_USER_MODEL,
+                        verbose_name="user",
                     ),
                 ),
                 (
@@ -32,6 +33,7 @@ class Migration(migrations.Migration):
                         choices=[("", "As the system"), ("light", "Light"), ("dark", "Dark")],
                         default="",
                         max_length=5,
+                        verbose_name="theme",
                     ),
                 ),
                 (
@@ -41,12 +43,19 @@ class Migration(migrations.Migration):
                         default="",
                         help_text="Empty: as the browser asks.",
                         max_length=16,
+                        verbose_name="language",
                     ),
                 ),
-                ("enter_sends", models.BooleanField(default=True)),
-                ("hide_receipts", models.BooleanField(default=False)),
-                ("hide_typing", models.BooleanField(default=False)),
-                ("hide_presence", models.BooleanField(default=False)),
+                ("enter_sends", models.BooleanField(default=True, verbose_name="Enter sends")),
+                (
+                    "hide_receipts",
+                    models.BooleanField(default=False, verbose_name="hides what was read"),
+                ),
+                ("hide_typing", models.BooleanField(default=False, verbose_name="hides typing")),
+                (
+                    "hide_presence",
+                    models.BooleanField(default=False, verbose_name="hides presence"),
+                ),
             ],
             options={
                 "verbose_name_plural": "preferences",
@@ -60,6 +69,7 @@ class Migration(migrations.Migration):
                 default=False,
                 editable=False,
                 help_text="The user has blocked the other one of this direct room.",
+                verbose_name="has blocked the other",
             ),
         ),
         migrations.AddField(
@@ -71,13 +81,17 @@ class Migration(migrations.Migration):
                 default="all",
                 help_text="What the user wants to be told of while looking elsewhere.",
                 max_length=4,
+                verbose_name="notifications",
             ),
         ),
         migrations.AddField(
             model_name="membership",
             name="unread_from",
             field=models.BigIntegerField(
-                editable=False, help_text="Where the user has marked it as unread.", null=True
+                editable=False,
+                help_text="Where the user has marked it as unread.",
+                null=True,
+                verbose_name="marked as unread from",
             ),
         ),
         migrations.AddField(
@@ -87,6 +101,7 @@ class Migration(migrations.Migration):
                 db_default=False,
                 default=False,
                 help_text="Said by those who run the site, as such.",
+                verbose_name="announcement",
             ),
         ),
         migrations.AddField(
@@ -96,6 +111,7 @@ class Migration(migrations.Migration):
                 db_default=False,
                 default=False,
                 help_text="It can be read, and nothing changes in it.",
+                verbose_name="archived",
             ),
         ),
         migrations.AddField(
@@ -106,6 +122,7 @@ class Migration(migrations.Migration):
                 default=False,
                 editable=False,
                 help_text="One of a direct room's two users has blocked the other.",
+                verbose_name="blocked",
             ),
         ),
         migrations.CreateModel(
@@ -123,6 +140,7 @@ class Migration(migrations.Migration):
                         editable=False,
                         help_text="Of the message; null: the person as such.",
                         null=True,
+                        verbose_name="place",
                     ),
                 ),
                 (
@@ -131,10 +149,14 @@ class Migration(migrations.Migration):
                         blank=True,
                         editable=False,
                         help_text="The message's, as it was when it was reported.",
+                        verbose_name="text",
                     ),
                 ),
-                ("reason", models.CharField(editable=False, max_length=1000)),
-                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "reason",
+                    models.CharField(editable=False, max_length=1000, verbose_name="reason"),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created at")),
                 (
                     "closed_at",
                     models.DateTimeField(
@@ -142,6 +164,7 @@ class Migration(migrations.Migration):
                         editable=False,
                         help_text="Since when nobody needs to look.",
                         null=True,
+                        verbose_name="closed at",
                     ),
                 ),
                 (
@@ -153,6 +176,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="chat_reports_about",
                         to=settings.AUTH_USER_MODEL,
+                        verbose_name="person",
                     ),
                 ),
                 (
@@ -162,6 +186,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="chat_reports",
                         to=settings.AUTH_USER_MODEL,
+                        verbose_name="reporter",
                     ),
                 ),
                 (
@@ -172,6 +197,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="reports",
                         to="chat.room",
+                        verbose_name="room",
                     ),
                 ),
             ],
