@@ -313,7 +313,9 @@ def test_somebody_may_be_muted_in_the_form_of_the_room(panel, bob, kitchen):
     assert logged() == [("muted", "bob", "Spam")]
 
 
-@pytest.mark.parametrize("mute", [silent(why=""), silent(why=" "), silent(hours=-1)], ids=str)
+@pytest.mark.parametrize(
+    "mute", [silent(why=""), silent(why=" "), silent(hours=-1)], ids=["no reason", "blank", "over"]
+)
 def test_a_mute_needs_an_end_ahead_and_a_reason(panel, bob, kitchen, mute):
     assert not save(panel, seat(bob, kitchen), role="member", **mute)
     assert not save(panel, kitchen, name="Kitchen", **seats((seat(bob, kitchen), mute)))
