@@ -7,8 +7,6 @@ import django.db.models.functions.datetime
 from django.conf import settings
 from django.db import migrations, models
 
-import chat.models.keys
-
 
 class Migration(migrations.Migration):
     dependencies = [
