@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import ParamSpec, Self, TypeVar
 
-from . import history, retention
+from . import backlog, history, retention
 from .complaints import Nuisance
 from .errors import ChatError
 from .journal import Journal
@@ -65,8 +65,11 @@ class Chores:
             return
         while await self._run(history.count_some):
             pass
-        for note in (history.note_connected, history.sum_up, history.note_waiting):
+        for note in (history.note_connected, history.sum_up):
             await self._run(note)
+        # On a thread that reads: among ten thousand people it takes longer than a post may wait.
+        waiting = await self._switchboard.read(backlog.summary)
+        await self._run(history.note_waiting, waiting)
         while await self._run(history.forget_a_day):
             pass
 

@@ -18,7 +18,7 @@ from django.db.models import Count, Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from . import backlog, leases
+from . import leases
 from .models import Activity, Day, Hour, Message, Tally
 
 EVERY = timedelta(seconds=50)  # at most, over all workers
@@ -80,9 +80,9 @@ def note_connected() -> None:
         )
 
 
-def note_waiting() -> None:
-    """What waits for people who are away."""
-    Tally.objects.filter(pk=1).update(backlog=backlog.summary())
+def note_waiting(summary: dict[str, Any]) -> None:
+    """What waits for people who are away, as `backlog` sums it up."""
+    Tally.objects.filter(pk=1).update(backlog=summary)
 
 
 def sum_up() -> None:

@@ -1,12 +1,13 @@
 """What one worker of all does now and then, and how it gives way to people."""
 
 import asyncio
+import threading
 
 import pytest
 from django.db import OperationalError
 
-from chat import chores, history, retention
-from chat.models import Hour, Message
+from chat import backlog, chores, history, retention
+from chat.models import Hour, Message, Tally
 from chat.worker import Worker
 from tests.conversation import say_much
 from tests.failures import busy, meanwhile, unseen_database, until
@@ -54,6 +55,27 @@ async def test_two_workers_count_each_message_once(
         await until_counted(10)
         await meanwhile(talk, alice, kitchen)
         await until_counted(20)
+
+
+async def test_what_waits_is_summed_up_where_no_post_waits_for_it(
+    diligent, tokens, alice, kitchen, monkeypatch
+):
+    threads = []
+
+    def summary():
+        threads.append(threading.current_thread().name)
+        return {"people": 7}
+
+    monkeypatch.setattr(backlog, "summary", summary)
+    async with Worker():
+        async with asyncio.timeout(PATIENCE):
+            while await meanwhile(noted) != {"people": 7}:
+                await asyncio.sleep(0.05)
+    assert threads[0].startswith("reader")
+
+
+def noted():
+    return Tally.objects.values_list("backlog", flat=True).first()
 
 
 async def test_a_worker_that_is_busy_leaves_it_for_later(diligent, tokens, worker, alice, kitchen):

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from chat import history, leases, messaging
+from chat import backlog, history, leases, messaging
 from chat.models import Activity, Day, Hour, Message, Tally
 from tests.conversation import at_once, draft, queries, say, say_much
 
@@ -259,7 +259,7 @@ def test_messages_of_nobody_count_and_nobody_is_active(alice, kitchen):
 def test_what_waits_for_people_who_are_away_is_noted(alice, bob, kitchen):
     say_much(alice, kitchen, 3)
     history.claim()
-    history.note_waiting()
+    history.note_waiting(backlog.summary())
     told = Tally.objects.get().backlog
     assert (told["people"], told["changes"]) == (2, 6)
 

@@ -187,14 +187,14 @@ def _fill() -> Any:
 
 def _count() -> None:
     """As the workers do each minute."""
-    from chat import history
+    from chat import backlog, history
 
     began = time.perf_counter()
     history.claim()
     while history.count_some():
         pass
     history.sum_up()
-    history.note_waiting()
+    history.note_waiting(backlog.summary())
     while history.forget_a_day():
         pass
     print(f"counted into hours and days in {time.perf_counter() - began:.1f} s", flush=True)
