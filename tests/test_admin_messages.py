@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.contrib.admin.utils import quote
 from django.contrib.auth.models import Permission
 from django.utils import timezone
 from pytest_django.asserts import assertContains, assertNotContains, assertRedirects
@@ -261,6 +262,13 @@ def test_an_announcement_has_no_author(watcher, lobby):
     assertContains(page, "Announcement")
     assertContains(page, "Down at noon")
     assertContains(watcher.get(page_of(newest(lobby))), "Down at noon")
+
+
+@pytest.mark.parametrize("page", ["change", "whereabouts"])
+def test_a_message_leads_to_its_room_and_to_who_wrote_it(staff, alice, secret, page):
+    shown = staff("view_message").get(page_of(secret, page))
+    assertContains(shown, f'<a href="/admin/chat/room/{quote(secret.room_id)}/change/">')
+    assertContains(shown, f'<a href="/admin/chat/access/{alice.pk}/change/">alice</a>')
 
 
 def test_long_texts_are_cut_short_in_the_list(watcher, alice, lobby):

@@ -193,6 +193,18 @@ def test_bobs_sessions_are_ended(panel, client, bob):
     assert entries() == [("sessions_ended", "bob", "")]
 
 
+ELSEWHERE = {"message": "view_message", "report": "view_report", "waiting": "view_waiting"}
+
+
+@pytest.mark.parametrize("place", ELSEWHERE)
+def test_what_bob_said_and_what_is_said_of_him_is_a_click_away(client, charlie, bob, place):
+    there = f'href="/admin/chat/{place}/?q=bob"'
+    needed = ELSEWHERE[place]
+    others = {*ELSEWHERE.values()} - {needed}
+    assertContains(staff(client, charlie, "view_access", needed).get(page(bob)), there)
+    assertNotContains(staff(client, charlie, "view_access", *others).get(page(bob)), there)
+
+
 def test_nobody_is_nobody(panel, db):
     for name in MAY:
         assert panel.get(f"{PEOPLE}999999/{name}/").status_code == 404

@@ -27,7 +27,7 @@ from ..errors import NotFound
 from ..models import Message, Room
 from ..whereabouts import Shown
 from .lists import Capped, KindOfRoom, MessageState, SaidSince, ThesePages, said_by, said_in
-from .pages import USERNAME, Unchangeable, link
+from .pages import USERNAME, Unchangeable, link, person_link
 
 SHORT = 80  # characters of a text in the list
 HIDDEN = _("Hidden: private")
@@ -59,8 +59,8 @@ class MessageAdmin(Unchangeable):
     sortable_by = ()  # by anything else, all of them would have to be sorted
     search_fields = ["room"]  # shows the field; what is searched stands below
     search_help_text = _("The id of a room, or a username")
-    fields = ["the_room", "seq", "author", "created_at", "edited_at", "state"]
-    readonly_fields = ["the_room", "author", "state"]
+    fields = ["the_room", "seq", "the_author", "created_at", "edited_at", "state"]
+    readonly_fields = ["the_room", "the_author", "state"]
 
     class Media:
         css: ClassVar = {"all": ["chat/admin/messages.css"]}
@@ -138,6 +138,10 @@ class MessageAdmin(Unchangeable):
     def the_room(self, message: Message) -> str:
         return link(message.room)
 
+    @admin.display(description=_("author"))
+    def the_author(self, message: Message) -> str:
+        return person_link(message.sender)
+
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> Message | None:
@@ -184,7 +188,7 @@ class MessageAdmin(Unchangeable):
         page = Capped(seats, MEMBERS).get_page(request.GET.get("p"))
         context = self._context(request, message) | {
             "room": link(message.room),
-            "author": self.author(message),
+            "author": person_link(message.sender),
             "dashboard": _dashboard(request),
             "is_gone": whereabouts.is_gone(message),
             "figures": whereabouts.figures(message),

@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.utils import quote
 from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
@@ -110,3 +111,12 @@ def link(found: Model | None) -> str:
     except NoReverseMatch:
         return str(found)
     return format_html('<a href="{}">{}</a>', place, found)
+
+
+def person_link(user: AbstractBaseUser | None) -> str:
+    """To what the chat knows of them: those who look after it need not see the site's users."""
+    if user is None:
+        return "-"
+    return format_html(
+        '<a href="{}">{}</a>', reverse("admin:chat_access_change", args=[quote(user.pk)]), user
+    )

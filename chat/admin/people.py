@@ -155,6 +155,12 @@ MEASURES = {  # by the end of their address
     "end_sessions": END_SESSIONS,
 }
 
+ELSEWHERE = [  # what there is about a person on other pages, and what it takes to see it
+    ("chat_message_changelist", "chat.view_message", _("Messages")),
+    ("chat_report_changelist", "chat.view_report", _("Reports")),
+    ("chat_waiting_changelist", "chat.view_waiting", _("What waits")),
+]
+
 
 @admin.register(Access)
 class AccessAdmin(Erasing, Exporting, Unchangeable, Lasting, Measuring):
@@ -305,7 +311,11 @@ class AccessAdmin(Erasing, Exporting, Unchangeable, Lasting, Measuring):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def _tools(self, request: HttpRequest, person: Access) -> Iterator[dict[str, Any]]:
-        """What whoever asks may do to them."""
+        """What whoever asks may see of them elsewhere, and do to them."""
+        name_of = urlencode({"q": person.user.get_username()})
+        for page, permission, title in ELSEWHERE:
+            if request.user.has_perm(permission):
+                yield {"title": title, "place": f"{reverse(f'admin:{page}')}?{name_of}"}
         untouchable = protection(request, person.user)
         is_banned = person.banned_until and person.banned_until > timezone.now()
         for name, measure in MEASURES.items():

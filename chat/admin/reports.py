@@ -10,18 +10,16 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import AdminForm
-from django.contrib.admin.utils import quote, unquote
+from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import AdminRadioSelect, AdminTextareaWidget
 from django.contrib.auth import get_user_model
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
-from django.utils.html import format_html
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
@@ -34,7 +32,7 @@ from ..errors import NotFound
 from ..models import Report
 from ..reports import Outcome
 from .lists import Capped
-from .pages import USERNAME, Lasting, Unchangeable, link
+from .pages import USERNAME, Lasting, Unchangeable, link, person_link
 
 SHOWN = 100  # reports of a case on its page
 EARLIER = 10  # decisions about the same person
@@ -319,15 +317,6 @@ class ReportAdmin(Unchangeable, Lasting):
         }
         request.current_app = self.admin_site.name
         return TemplateResponse(request, "admin/chat/report/change_form.html", context)
-
-
-def person_link(user: AbstractBaseUser | None) -> str:
-    """To what the chat knows of them: those who look after it need not see the site's users."""
-    if user is None:
-        return "-"
-    return format_html(
-        '<a href="{}">{}</a>', reverse("admin:chat_access_change", args=[quote(user.pk)]), user
-    )
 
 
 def _place(report: Report) -> str:
