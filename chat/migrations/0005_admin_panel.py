@@ -451,11 +451,25 @@ class Migration(migrations.Migration):
             name="token",
             options={"verbose_name": "token", "verbose_name_plural": "tokens"},
         ),
+        # As posts take their locks, who may be at it: rooms, memberships, access.
         migrations.AddField(
-            model_name="access",
-            name="ban_reason",
-            field=models.CharField(
-                blank=True, db_default="", default="", max_length=200, verbose_name="why banned"
+            model_name="room",
+            name="read_only",
+            field=models.BooleanField(
+                db_default=False,
+                default=False,
+                help_text="Only its owner and moderators write there.",
+                verbose_name="read-only",
+            ),
+        ),
+        migrations.AddField(
+            model_name="room",
+            name="retention_days",
+            field=models.PositiveIntegerField(
+                blank=True,
+                help_text="Older messages go. Empty: as for the whole site; 0: they are kept for ever.",
+                null=True,
+                verbose_name="retention, in days",
             ),
         ),
         migrations.AddField(
@@ -463,6 +477,13 @@ class Migration(migrations.Migration):
             name="mute_reason",
             field=models.CharField(
                 blank=True, db_default="", default="", max_length=200, verbose_name="why muted"
+            ),
+        ),
+        migrations.AddField(
+            model_name="access",
+            name="ban_reason",
+            field=models.CharField(
+                blank=True, db_default="", default="", max_length=200, verbose_name="why banned"
             ),
         ),
         migrations.AddField(
@@ -501,26 +522,6 @@ class Migration(migrations.Migration):
                 editable=False,
                 max_length=9,
                 verbose_name="outcome",
-            ),
-        ),
-        migrations.AddField(
-            model_name="room",
-            name="read_only",
-            field=models.BooleanField(
-                db_default=False,
-                default=False,
-                help_text="Only its owner and moderators write there.",
-                verbose_name="read-only",
-            ),
-        ),
-        migrations.AddField(
-            model_name="room",
-            name="retention_days",
-            field=models.PositiveIntegerField(
-                blank=True,
-                help_text="Older messages go. Empty: as for the whole site; 0: they are kept for ever.",
-                null=True,
-                verbose_name="retention, in days",
             ),
         ),
         migrations.AddIndex(
