@@ -8,6 +8,7 @@ from io import StringIO
 
 import pytest
 from django.conf import settings as our_settings
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.db import connection
 from django.db.models.functions import Now
@@ -126,6 +127,18 @@ def test_figures_are_those_of_all_workers(operator, alice, bob):
     assert (told["reconnects"]["value"], told["reconnects"]["note"]) == (5, "4 connections ended")
     assert (told["workers"]["value"], told["layer"]["value"]) == (2, "Heard")
     assert {card["tone"] for card in told.values()} == {"good"}
+
+
+LISTS = {"connection": "view_connection", "message": "view_message", "waiting": "view_waiting"}
+
+
+@pytest.mark.parametrize("place", LISTS)
+def test_a_figure_leads_to_its_list_whoever_may_see_that(operator, place):
+    link = f'<a class="label" href="/admin/chat/{place}/">'
+    assert link not in operator.get(PAGE).content.decode()
+    [olivia] = get_user_model().objects.filter(username="olivia")
+    olivia.user_permissions.add(Permission.objects.get(codename=LISTS[place]))
+    assert link in operator.get(PAGE).content.decode()
 
 
 def test_how_long_it_took_is_told_of_all_posts_together(operator):

@@ -19,7 +19,7 @@ from django.db import connection
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.dates import WEEKDAYS
@@ -37,6 +37,12 @@ HOURS, DAYS = 48, 30  # that are shown
 SLOW = 0.5  # seconds for a query that should take milliseconds
 SHADES = 5  # of the busiest hours
 SILENT = timedelta(seconds=8)  # two of a worker's bulletins are missing
+
+DETAILS = {  # of a card: the page that tells more, and what it takes to see it
+    "connections": ("chat_connection_changelist", "chat.view_connection"),
+    "posts": ("chat_message_changelist", "chat.view_message"),
+    "backlog": ("chat_waiting_changelist", "chat.view_waiting"),
+}
 
 Cell = str | int | float
 
@@ -100,7 +106,7 @@ class DashboardAdmin(Unchangeable, Lasting):
             "title": _("Dashboard"),
             "opts": self.opts,
             "state": state,
-            "cards": _cards(state),
+            "cards": [(card, _place(request, card)) for card in _cards(state)],
             "worker_headings": _workers_table([]).headings,
             "worker_rows": _toned(state.workers),
             "per_hour": _per_hour(),
@@ -201,6 +207,12 @@ def _cards(state: State) -> list[Card]:
         _database(state),
         _layer(state),
     ]
+
+
+def _place(request: HttpRequest, card: Card) -> str:
+    """Where whoever asks sees more of it; "" if nowhere."""
+    page, permission = DETAILS.get(card.name, ("", ""))
+    return reverse(f"admin:{page}") if page and request.user.has_perm(permission) else ""
 
 
 def _connected(state: State) -> str:
