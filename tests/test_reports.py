@@ -449,6 +449,25 @@ def test_what_one_may_not_do_one_may_not_decide(client, moderator, spam, permiss
     assert only().outcome == outcome
 
 
+@pytest.mark.parametrize("outcome", ["muted", "banned"])
+@pytest.mark.parametrize("who", ["superuser", "oneself"])
+def test_no_decision_touches_whom_one_may_not_touch(
+    client, moderator, alice, bob, kitchen, spam, who, outcome
+):
+    allow(moderator, *ALL)
+    case = spam
+    if who == "superuser":
+        get_user_model().objects.filter(pk=bob.pk).update(is_superuser=True)
+    else:
+        case = reports.report_person(alice, moderator, "Strict", kitchen.pk)
+        rooms.place(moderator, kitchen.pk)
+    assertNotContains(client.get(page_of(case)), f'value="{outcome}"')
+    assert decided(client, case, outcome).status_code == 200
+    assert not Access.objects.exclude(banned_until=None).exists()
+    assert not kitchen.memberships.exclude(muted_until=None).exists()
+    assert (Report.objects.filter(closed_at=None).exists(), audited()) == (True, [])
+
+
 def test_who_may_only_look_decides_nothing(client, moderator, spam):
     moderator.user_permissions.set(Permission.objects.filter(codename="view_report"))
     assertContains(client.get(QUEUE), "Spam")
@@ -505,6 +524,12 @@ def test_what_was_said_in_private_is_hidden(client, moderator, spam):
     assertNotContains(client.get(page_of(spam)), "/read/")
     assert client.post(f"{QUEUE}{spam.pk}/read/").status_code == 403
     assert audited() == []
+
+
+@pytest.mark.parametrize("lookup", ["body", "body__startswith", "body__regex"])
+def test_nobody_finds_it_out_by_asking_how_it_begins(client, moderator, spam, lookup):
+    assert client.get(QUEUE, {lookup: "Buy"}).status_code == 400
+    assert client.get(QUEUE, {"outcome__exact": "kept"}).status_code == 200
 
 
 def test_who_may_read_it_does_and_the_log_tells(client, moderator, kitchen, spam):

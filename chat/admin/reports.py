@@ -32,7 +32,7 @@ from ..errors import NotFound
 from ..models import Report
 from ..reports import Outcome
 from .lists import Capped
-from .pages import USERNAME, Lasting, Unchangeable, link, person_link
+from .pages import USERNAME, Lasting, Unchangeable, link, person_link, protection
 
 SHOWN = 100  # reports of a case on its page
 EARLIER = 10  # decisions about the same person
@@ -153,6 +153,10 @@ class ReportAdmin(Unchangeable, Lasting):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return Queue
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Nobody finds out what was said in private by asking for what begins so."""
+        return not lookup.startswith("body") and super().lookup_allowed(lookup, value, request)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Report], search_term: str
@@ -325,12 +329,13 @@ def _place(report: Report) -> str:
 
 def _outcomes(request: HttpRequest, report: Report) -> list[Outcome]:
     """What can be decided about it, and by whoever asks."""
-    message = reports.message_of(report)
+    message, person = reports.message_of(report), report.person
+    can_be_touched = person is not None and not protection(request, person)
     possible = {
         Outcome.KEPT: report.seq is not None,
         Outcome.DELETED: message is not None and not message.deleted,
-        Outcome.MUTED: reports.seat_of(report) is not None,
-        Outcome.BANNED: report.person is not None,
+        Outcome.MUTED: can_be_touched and reports.seat_of(report) is not None,
+        Outcome.BANNED: can_be_touched,
         Outcome.DISMISSED: True,
     }
     return [
