@@ -499,6 +499,14 @@ def test_a_token_can_be_ended_but_not_read(panel, alice):
     assert not Token.objects.exists()
 
 
+@pytest.mark.parametrize("hidden", ["digest", "auth_hash"])
+def test_nobody_finds_out_what_a_token_is_by_asking_how_it_begins(panel, alice, hidden):
+    token(alice)
+    tokens = "/admin/chat/token/"
+    assert panel.get(tokens, {f"{hidden}__startswith": "a"}).status_code == 400
+    assert panel.get(tokens, {"kind__exact": "bearer"}).status_code == 200
+
+
 # Live connections
 
 
