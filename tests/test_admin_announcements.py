@@ -115,6 +115,13 @@ def test_the_room_that_the_address_names_is_chosen(panel, alice, bob, kitchen):
         assertNotContains(panel.get(ADD, {"room": nowhere}), "selected")
 
 
+def test_nobody_needs_to_be_there_for_something_to_be_said(panel):
+    empty = Room.objects.create(kind="group", name="Empty")
+    sent = previewed(panel, words(audience="room", room=empty.pk))
+    assertContains(confirm(panel, sent), "Announced to 0 people.")
+    assert said() == [(empty.pk, "Down at noon")]
+
+
 # Once
 
 

@@ -247,7 +247,7 @@ class AnnouncementAdmin(Unchangeable, Lasting):
         except ChatError:  # something has changed since it was looked at
             form.add_error(None, _("A room is gone, or somebody is: nothing was said."))
             return self._form_page(request, form)
-        if count:
+        if count is not None:
             told = ngettext("Announced to %d person.", "Announced to %d people.", count)
             self.message_user(request, told % count, messages.SUCCESS)
         else:
@@ -312,14 +312,14 @@ def _words_id(request: HttpRequest) -> UUID | None:
         return None
 
 
-def _announce(request: HttpRequest, form: AnnouncementForm, words_id: UUID) -> int:
-    """To how many; 0: it had been announced before."""
+def _announce(request: HttpRequest, form: AnnouncementForm, words_id: UUID) -> int | None:
+    """To how many; None: it had been announced before."""
     me: Any = request.user  # who is logged in
     actor, said = Actor.of(request), form.cleaned_data
     if (room := form.audience_room) is None:
         people = said["people"]
         is_new = announcing.announce_to(actor, people, said["body"], me, words_id)
-        return len(people) if is_new else 0
+        return len(people) if is_new else None
     sender = me if said["speaker"] == Speaker.ME else None
     posted = announcing.announce(actor, room, said["body"], sender, words_id)
-    return announcing.recipients(room) if posted.new else 0
+    return announcing.recipients(room) if posted.new else None
