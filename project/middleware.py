@@ -49,7 +49,8 @@ class Outage(MiddlewareMixin):
     """A database that does not answer is no mistake of ours: 503, not 500 and a traceback."""
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        if isinstance(error, DataError):  # such a value could not be in any row
+        # Such a value could not be in any row; SQLite's driver says so of numbers in its own way.
+        if isinstance(error, DataError | OverflowError):
             return _page(400)
         if not isinstance(error, Error) or not is_outage(error):
             return None

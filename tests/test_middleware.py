@@ -83,8 +83,16 @@ def test_a_table_that_is_missing_is_no_outage(browser):
     assert answer_of(browser, missing.value).status_code == 500
 
 
-def test_what_no_row_could_hold_is_a_bad_request(browser):
-    assert answer_of(browser, DataError("out of range")).status_code == 400
+@pytest.mark.parametrize("error", [DataError("out of range"), OverflowError("int too large")])
+def test_what_no_row_could_hold_is_a_bad_request(browser, error):
+    assert answer_of(browser, error).status_code == 400
+
+
+@pytest.mark.parametrize("page", ["change", "ban", "erase"])
+def test_nobody_has_a_key_that_no_row_could_hold(admin_client, page):
+    admin_client.raise_request_exception = False
+    answer = admin_client.get(f"/admin/chat/access/{9**30}/{page}/")
+    assert answer.status_code in (302, 400, 404)
 
 
 @pytest.mark.django_db(transaction=True)
