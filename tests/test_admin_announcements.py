@@ -209,6 +209,14 @@ def test_not_more_than_two_hundred_are_told_at_once(panel, garden):
     assert refused(panel, words(audience="people", speaker="me", people=people), "more than 200")
 
 
+def test_whoever_reads_chinese_is_told_in_chinese(panel, garden):
+    crowd(garden, 201)
+    people = list(garden.memberships.values_list("user", flat=True))
+    headers = {"accept-language": "zh-hans"}
+    page = panel.post(ADD, words(audience="people", speaker="me", people=people), headers=headers)
+    assertNotContains(page, "more than 200")
+
+
 # Who may
 
 

@@ -26,8 +26,8 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.text import Truncator
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from .. import announcing, conf, rooms, users
 from ..announcing import MOST_PEOPLE
@@ -40,10 +40,7 @@ from .pages import USERNAME, Lasting, Unchangeable, link
 OFFERED = 20  # rooms or people at a time, to choose from
 SHORT = 120  # characters of a text in the list
 SHOWN = 20  # names of people on the page that is confirmed
-WORDS_ID = (
-    "words_id"  # made for what is shown to be confirmed; whoever confirms twice sends it twice
-)
-TOO_MANY = _("These are more than %d people: make a room for them.") % MOST_PEOPLE
+WORDS_ID = "words_id"  # made for what is shown: whoever confirms it twice sends it twice
 
 
 class Audience(TextChoices):
@@ -123,7 +120,7 @@ class AnnouncementForm(forms.Form):
         written = map(str.strip, self.cleaned_data.get("usernames", "").split("\n"))
         names = {name for name in written if name}
         if len(names) > MOST_PEOPLE:
-            self.add_error("usernames", TOO_MANY)
+            self.add_error("usernames", _too_many())
             return
         named = list(users.active().filter(**{f"{USERNAME}__in": names}))
         if unknown := names - {user.get_username() for user in named}:
@@ -131,7 +128,7 @@ class AnnouncementForm(forms.Form):
             self.add_error("usernames", told)
         chosen = {user.pk: user for user in [*self.cleaned_data.get("people", ()), *named]}
         if len(chosen) > MOST_PEOPLE:
-            self.add_error("people", TOO_MANY)
+            self.add_error("people", _too_many())
         elif not chosen and not self.errors:
             self.add_error("people", _("Choose somebody."))
         self.cleaned_data["people"] = list(chosen.values())
@@ -289,6 +286,10 @@ class AnnouncementAdmin(Unchangeable, Lasting):
                 **context,
             },
         )
+
+
+def _too_many() -> str:
+    return gettext("These are more than %d people: make a room for them.") % MOST_PEOPLE
 
 
 def announced_in() -> QuerySet[Room]:
