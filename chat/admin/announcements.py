@@ -12,7 +12,6 @@ from uuid import UUID, uuid4
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.helpers import AdminForm
 from django.contrib.admin.widgets import (
     AdminRadioSelect,
     AdminTextareaWidget,
@@ -22,7 +21,6 @@ from django.contrib.admin.widgets import (
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet, TextChoices
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
-from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.text import Truncator
@@ -35,7 +33,7 @@ from ..audit import Actor
 from ..errors import ChatError
 from ..models import Announcement, Membership, Room
 from .lists import Capped
-from .pages import USERNAME, Lasting, Unchangeable, link
+from .pages import USERNAME, Lasting, Unchangeable, laid_out, link, own_page
 
 OFFERED = 20  # rooms or people at a time, to choose from
 SHORT = 120  # characters of a text in the list
@@ -253,9 +251,9 @@ class AnnouncementAdmin(Unchangeable, Lasting):
         return HttpResponseRedirect(reverse("admin:chat_announcement_changelist"))
 
     def _form_page(self, request: HttpRequest, form: Any) -> HttpResponse:
-        laid_out = AdminForm(form, [(None, {"fields": list(form.fields)})], {})
-        context = {"form": form, "laid_out": laid_out, "media": self.media + form.media}
-        return self._page(request, "add_form", _("Announce something"), context)
+        media = self.media + form.media
+        context = {"form": form, "laid_out": laid_out(form), "media": media}
+        return own_page(self, request, "announcement/add_form", _("Announce something"), context)
 
     def _preview_page(self, request: HttpRequest, form: AnnouncementForm) -> HttpResponse:
         room = form.audience_room
@@ -270,22 +268,8 @@ class AnnouncementAdmin(Unchangeable, Lasting):
             "words_id": uuid4(),
             "words_id_name": WORDS_ID,
         }
-        return self._page(request, "preview", _("Is this what you want to announce?"), context)
-
-    def _page(
-        self, request: HttpRequest, name: str, title: Any, context: dict[str, Any]
-    ) -> HttpResponse:
-        request.current_app = self.admin_site.name
-        return TemplateResponse(
-            request,
-            f"admin/chat/announcement/{name}.html",
-            {
-                **self.admin_site.each_context(request),
-                "opts": self.opts,
-                "title": title,
-                **context,
-            },
-        )
+        title = _("Is this what you want to announce?")
+        return own_page(self, request, "announcement/preview", title, context)
 
 
 def _too_many() -> str:

@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from .. import directory, leases
 from ..models import Connection, Lease, Membership
 from .measures import DISCONNECT, DISCONNECT_PEOPLE, END_SESSIONS, KICK, Measuring
-from .pages import USERNAME, Lasting, Unchangeable, link
+from .pages import USERNAME, Lasting, Unchangeable, link, person_link
 
 CLIENT_CHARS = 40  # in the list
 SHOWN = 50  # of the rooms of one person
@@ -130,7 +130,7 @@ class ConnectionAdmin(Unchangeable, Lasting, Measuring):
 
     @admin.display(description=_("user"))
     def person(self, connection: Connection) -> str:
-        return link(getattr(connection.user, "chat_access", None)) or str(connection.user)
+        return person_link(connection.user)
 
     @admin.display(description=_("rooms"))
     def their_rooms(self, connection: Connection) -> str:

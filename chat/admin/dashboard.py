@@ -18,7 +18,6 @@ from django.core.exceptions import PermissionDenied
 from django.db import connection
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
@@ -31,7 +30,7 @@ from .. import history, leases, metrics, vitals
 from ..export import FORMULA
 from ..models import Tally, Vitals
 from ..vitals import Figures, Worker
-from .pages import Lasting, Unchangeable
+from .pages import Lasting, Unchangeable, own_page
 
 HOURS, DAYS = 48, 30  # that are shown
 SLOW = 0.5  # seconds for a query that should take milliseconds
@@ -102,9 +101,6 @@ class DashboardAdmin(Unchangeable, Lasting):
         self._insist_on_permission(request)
         state = _state()
         context = {
-            **self.admin_site.each_context(request),
-            "title": _("Dashboard"),
-            "opts": self.opts,
             "state": state,
             "cards": [(card, _place(request, card)) for card in _cards(state)],
             "worker_headings": _workers_table([]).headings,
@@ -117,7 +113,7 @@ class DashboardAdmin(Unchangeable, Lasting):
             "counted_at": state.tally.counted_at if state.tally else None,
             **(extra_context or {}),
         }
-        return TemplateResponse(request, "admin/chat/vitals/change_list.html", context)
+        return own_page(self, request, "vitals/change_list", _("Dashboard"), context)
 
     def live_view(self, request: HttpRequest) -> HttpResponse:
         """What changes while somebody looks."""

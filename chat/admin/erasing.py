@@ -12,7 +12,6 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -21,7 +20,7 @@ from .. import erasure
 from ..audit import Actor
 from ..errors import Forbidden
 from ..users import username
-from .pages import protection
+from .pages import own_page, protection
 
 PATIENCE = 5.0  # seconds that one request takes; many messages take several
 
@@ -53,9 +52,6 @@ class Erasing(admin.ModelAdmin):
             if not (why_not := _begin(request, user)):
                 return self._go_on(request, user)
         context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": _("Erase %s") % username(user),
             "person": person,
             "name": username(user),
             "untouchable": untouchable,
@@ -63,7 +59,8 @@ class Erasing(admin.ModelAdmin):
             "has_begun": erasure.has_begun(user),
             "extent": erasure.extent(user),
         }
-        return TemplateResponse(request, "admin/chat/access/erase.html", context)
+        title = _("Erase %s") % username(user)
+        return own_page(self, request, "access/erase", title, context)
 
     def _go_on(self, request: HttpRequest, user: AbstractBaseUser) -> HttpResponse:
         deadline = time.monotonic() + PATIENCE

@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin import helpers
 from django.contrib.admin.widgets import AdminRadioSelect
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
@@ -24,7 +22,7 @@ from .. import control, measures
 from ..audit import Actor
 from ..errors import ChatError
 from ..models import Connection
-from .pages import protection
+from .pages import laid_out, own_page, protection
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
@@ -213,25 +211,18 @@ class Measuring(admin.ModelAdmin):
             self.message_user(request, str(measure.done) % _names(concerned), messages.SUCCESS)
             return None
         page = {
-            **self.admin_site.each_context(request),
-            "title": measure.title,
-            "opts": self.opts,
             "measure": measure,
             "concerned": [_told(each) for each in concerned],
             "spared": spared,
             "form": form,
-            "adminform": helpers.AdminForm(  # which looks at nothing that a plain one lacks
-                form,  # type: ignore[arg-type]
-                [(None, {"fields": list(form.fields)})],
-                {},
-            ),
+            "adminform": laid_out(form),
             "selected": selected,
             "action": next(iter(filter(None, request.POST.getlist("action"))), ""),
             "media": self.media + form.media,
             "back": back,
         }
         status = 403 if spared else 200
-        return TemplateResponse(request, "admin/chat/measure.html", page, status=status)
+        return own_page(self, request, "measure", measure.title, page, status=status)
 
 
 def _take(measure: Measure, request: HttpRequest, concerned: Sequence[Any], form: Any) -> bool:

@@ -15,7 +15,6 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.text import Truncator
@@ -27,7 +26,7 @@ from ..errors import NotFound
 from ..models import Message, Room
 from ..whereabouts import Shown
 from .lists import Capped, KindOfRoom, MessageState, SaidSince, ThesePages, said_by, said_in
-from .pages import USERNAME, Unchangeable, link, person_link
+from .pages import USERNAME, Unchangeable, link, own_page, person_link
 
 SHORT = 80  # characters of a text in the list
 HIDDEN = _("Hidden: private")
@@ -175,8 +174,8 @@ class MessageAdmin(Unchangeable):
                 reason = form.cleaned_data["reason"]
                 audit.record(Actor.of(request), Action.READ, message, comment=reason)
                 message = self.get_queryset(request).get(pk=message.pk)
-        context = self._context(request, message) | {"form": form, "is_read": is_read}
-        return TemplateResponse(request, "admin/chat/message/read.html", context)
+        context = {"original": message, "form": form, "is_read": is_read}
+        return own_page(self, request, "message/read", str(message), context)
 
     def whereabouts_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Where a message is on its way to each member of its room."""
@@ -186,7 +185,8 @@ class MessageAdmin(Unchangeable):
         name = request.GET.get("q", "")
         seats = whereabouts.members(message, shown, name)
         page = Capped(seats, MEMBERS).get_page(request.GET.get("p"))
-        context = self._context(request, message) | {
+        context = {
+            "original": message,
             "room": link(message.room),
             "author": person_link(message.sender),
             "dashboard": _dashboard(request),
@@ -199,7 +199,7 @@ class MessageAdmin(Unchangeable):
             "shown": shown,
             "name": name,
         }
-        return TemplateResponse(request, "admin/chat/message/whereabouts.html", context)
+        return own_page(self, request, "message/whereabouts", str(message), context)
 
     def _seen(self, request: HttpRequest, object_id: str) -> Message:
         message = self.get_object(request, unquote(object_id))
@@ -208,10 +208,6 @@ class MessageAdmin(Unchangeable):
         if message is None:
             raise Http404
         return message
-
-    def _context(self, request: HttpRequest, message: Message) -> dict[str, Any]:
-        context = self.admin_site.each_context(request)
-        return context | {"opts": self.opts, "original": message, "title": str(message)}
 
     # Deleting them
 

@@ -6,11 +6,13 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.helpers import AdminForm
 from django.contrib.admin.utils import quote
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
+from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext
@@ -92,6 +94,26 @@ class ByRoomOrPerson(admin.ModelAdmin):
         return queryset, False
 
 
+def own_page(
+    panel: admin.ModelAdmin,
+    request: HttpRequest,
+    name: str,
+    title: Any,
+    context: dict[str, Any],
+    *,
+    status: int = 200,
+) -> TemplateResponse:
+    """A page that Django's admin does not have, in the same surroundings."""
+    request.current_app = panel.admin_site.name
+    around = {**panel.admin_site.each_context(request), "opts": panel.opts, "title": title}
+    return TemplateResponse(request, f"admin/chat/{name}.html", around | context, status=status)
+
+
+def laid_out(form: Any) -> AdminForm:
+    """As Django lays out its own forms, by fieldset.html."""
+    return AdminForm(form, [(None, {"fields": list(form.fields)})], {})
+
+
 def protection(request: HttpRequest, person: Any) -> str:
     """Why whoever asks can neither kick nor ban, log out nor erase this person; "" if they can."""
     if person.pk == request.user.pk:
@@ -117,6 +139,5 @@ def person_link(user: AbstractBaseUser | None) -> str:
     """To what the chat knows of them: those who look after it need not see the site's users."""
     if user is None:
         return "-"
-    return format_html(
-        '<a href="{}">{}</a>', reverse("admin:chat_access_change", args=[quote(user.pk)]), user
-    )
+    place = reverse("admin:chat_access_change", args=[quote(user.pk)])
+    return format_html('<a href="{}">{}</a>', place, user)

@@ -9,7 +9,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.helpers import AdminForm
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import AdminRadioSelect, AdminTextareaWidget
@@ -17,7 +16,6 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.text import Truncator
@@ -32,7 +30,16 @@ from ..errors import NotFound
 from ..models import Report
 from ..reports import Outcome
 from .lists import Capped
-from .pages import USERNAME, Lasting, Unchangeable, link, person_link, protection
+from .pages import (
+    USERNAME,
+    Lasting,
+    Unchangeable,
+    laid_out,
+    link,
+    own_page,
+    person_link,
+    protection,
+)
 
 SHOWN = 100  # reports of a case on its page
 EARLIER = 10  # decisions about the same person
@@ -301,9 +308,6 @@ class ReportAdmin(Unchangeable, Lasting):
         is_private = report.seq is not None and room is not None and room.is_private
         can_moderate = self.has_moderate_permission(request)
         context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": _("A reported person") if report.seq is None else _("A reported message"),
             "report": report,
             "person": person_link(report.person),
             "room": link(room),
@@ -317,10 +321,10 @@ class ReportAdmin(Unchangeable, Lasting):
             "is_hidden": is_private and not is_shown,
             "can_read": request.user.has_perm("chat.can_read_private"),
             "can_moderate": can_moderate,
-            "decision": _laid_out(form or DecisionForm(_outcomes(request, report))),
+            "decision": laid_out(form or DecisionForm(_outcomes(request, report))),
         }
-        request.current_app = self.admin_site.name
-        return TemplateResponse(request, "admin/chat/report/change_form.html", context)
+        title = _("A reported person") if report.seq is None else _("A reported message")
+        return own_page(self, request, "report/change_form", title, context)
 
 
 def _place(report: Report) -> str:
@@ -349,7 +353,3 @@ def _earlier(report: Report) -> Sequence[Report]:
     if report.person_id is None:
         return []
     return list(reports.earlier(report).select_related("room", "closed_by")[:EARLIER])
-
-
-def _laid_out(form: Any) -> AdminForm:
-    return AdminForm(form, [(None, {"fields": list(form.fields)})], {})

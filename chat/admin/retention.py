@@ -13,7 +13,6 @@ from django.db import transaction
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
@@ -25,7 +24,7 @@ from .. import audit, conf, retention
 from ..audit import Action, Actor
 from ..forecast import forecast
 from ..models import Purge, Retention, Room
-from .pages import Lasting, Unchangeable, link
+from .pages import Lasting, Unchangeable, link, own_page
 
 PAGE = 25  # rooms
 RUNS = 20
@@ -82,7 +81,7 @@ class RetentionAdmin(Unchangeable, Lasting):
             "runs": Purge.objects.order_by("-pk")[:RUNS],
             "due_at": row.due_at if row and row.due_at and row.due_at > timezone.now() else None,
         }
-        return self._page(request, "change_list", _("Retention"), context)
+        return own_page(self, request, "retention/change_list", _("Retention"), context)
 
     @method_decorator(require_POST)
     def run_view(self, request: HttpRequest) -> HttpResponse:
@@ -121,7 +120,7 @@ class RetentionAdmin(Unchangeable, Lasting):
         if form.is_bound and form.is_valid():
             context |= _foretold(room, form.cleaned_data["days"])
         title = _("Dry run: %s") % room if room else _("Dry run for the whole site")
-        return self._page(request, "forecast", title, context)
+        return own_page(self, request, "retention/forecast", title, context)
 
     def _set(self, request: HttpRequest, room: Room | None, days: Days, was: Days) -> bool:
         """Whether it was done: not if others have been set since the dry run was shown."""
@@ -142,13 +141,6 @@ class RetentionAdmin(Unchangeable, Lasting):
             return False
         self.message_user(request, _("Saved. A worker begins within a minute."), messages.SUCCESS)
         return True
-
-    def _page(
-        self, request: HttpRequest, name: str, title: Any, context: dict[str, Any]
-    ) -> HttpResponse:
-        surroundings = {**self.admin_site.each_context(request), "opts": self.opts, "title": title}
-        template = f"admin/chat/retention/{name}.html"
-        return TemplateResponse(request, template, surroundings | context)
 
 
 def _may_set(request: HttpRequest) -> bool:

@@ -12,14 +12,14 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Page
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
+from django.utils.text import capfirst
 
 from .. import backlog
 from ..models import Waiting
 from ..reach import reach
 from .lists import Capped
-from .pages import Lasting, Unchangeable
+from .pages import Lasting, Unchangeable, own_page
 
 ORDERS = {  # each ends with a key: a page begins where the one before has ended
     "changes": ("-changes", "user"),
@@ -49,9 +49,10 @@ class WaitingAdmin(Unchangeable, Lasting):
         order = request.GET.get("o", "")
         order = order if order in ORDERS else "changes"
         page = _page(backlog.queues(name).order_by(*ORDERS[order]), request)
-        context = self._context(request, page, str(self.opts.verbose_name_plural).capitalize())
-        context |= {"queues": backlog.told(list(page)), "name": name, "order": order}
-        return TemplateResponse(request, "admin/chat/waiting/change_list.html", context)
+        queues = backlog.told(list(page))
+        context = _paged(page) | {"queues": queues, "name": name, "order": order}
+        title = capfirst(self.opts.verbose_name_plural)
+        return own_page(self, request, "waiting/change_list", title, context)
 
     def person_view(self, request: HttpRequest, user_id: str) -> HttpResponse:
         """Room by room, what waits for one person."""
@@ -64,19 +65,17 @@ class WaitingAdmin(Unchangeable, Lasting):
         if person is None:
             raise Http404
         page = _page(backlog.of(person.pk), request)
-        context = self._context(request, page, person.get_username())
-        context |= {"person": person, "reach": reach([person.pk])[person.pk]}
-        return TemplateResponse(request, "admin/chat/waiting/person.html", context)
+        context = _paged(page) | {"person": person, "reach": reach([person.pk])[person.pk]}
+        return own_page(self, request, "waiting/person", person.get_username(), context)
 
     def _insist(self, request: HttpRequest) -> None:
         if not self.has_view_permission(request):
             raise PermissionDenied
 
-    def _context(self, request: HttpRequest, page: Page, title: str) -> dict[str, Any]:
-        context = self.admin_site.each_context(request) | {"opts": self.opts, "title": title}
-        numbers = page.paginator.get_elided_page_range(page.number)
-        return context | {"page": page, "page_range": numbers}
-
 
 def _page(rows: QuerySet[Any, Any], request: HttpRequest) -> Page:
     return Capped(rows, PAGE).get_page(request.GET.get("p"))
+
+
+def _paged(page: Page) -> dict[str, Any]:
+    return {"page": page, "page_range": page.paginator.get_elided_page_range(page.number)}
