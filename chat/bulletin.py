@@ -82,7 +82,7 @@ class Bulletin:
 
     async def __aexit__(self, *_: object) -> None:
         await self._tasks.stop()
-        if self._is_told:
+        if self._is_told and not self._switchboard.is_blind:  # whom it would keep from ending
             with suppress(ChatError):  # then it is not shown for long
                 await self._journal.run(vitals.end, self._worker)
 

@@ -12,7 +12,7 @@ from chat import bulletin, gauges, metrics, vitals
 from chat.models import Vitals
 from chat.vitals import Figures
 from chat.worker import Worker
-from tests.failures import meanwhile, until
+from tests.failures import meanwhile, unseen_database, until
 from tests.fake_browser import PATIENCE, Client, browser
 
 BOUNDS = metrics.SECONDS
@@ -143,6 +143,16 @@ async def test_a_database_that_is_away_is_no_traceback(
             await until_told(bool)
     assert "Traceback" not in caplog.text
     assert "Cannot tell" not in caplog.text
+
+
+async def test_who_sees_no_database_ends_without_it(talkative, transactional_db, monkeypatch):
+    asked = []
+    monkeypatch.setattr(vitals, "end", asked.append)
+    with unseen_database():
+        async with Worker() as worker:
+            await until_told(bool)
+            worker.switchboard.go_blind()
+    assert asked == []
 
 
 async def test_what_it_cannot_tell_is_complained_of_once(
