@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.contrib.admin.utils import quote
 from django.contrib.auth.models import Permission
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -405,3 +406,25 @@ def test_who_may_hand_it_out_finds_the_button_on_a_persons_page(client, charlie,
     for more, there in ((["can_export"], 1), ([], 0)):
         staff(client, charlie, "view_access", *more)
         assertContains(client.get(page(bob)), f'action="{measure("export", bob)}"', count=there)
+
+
+# Whom to bring in
+
+
+def test_whoever_may_bring_people_in_finds_them(client, alice, bob, charlie, kitchen):
+    panel = staff(client, charlie, "view_room", "change_room", "view_membership", "add_membership")
+    finder = "/admin/chat/membership/people/"
+    for page in ("membership/add/", f"room/{quote(kitchen.pk)}/change/"):
+        assertContains(panel.get(f"/admin/chat/{page}"), f'data-ajax--url="{finder}"')
+    found = panel.get(finder, {"term": "al"}).json()
+    assert found == {
+        "results": [{"id": str(alice.pk), "text": "alice"}],
+        "pagination": {"more": False},
+    }
+    for page in ("0", "999999", "9" * 5000, "x"):
+        assert panel.get(finder, {"page": page}).status_code == 200
+
+
+def test_whoever_may_not_bring_people_in_finds_nobody(client, alice, charlie):
+    panel = staff(client, charlie, "view_membership", "change_membership")
+    assert panel.get("/admin/chat/membership/people/").status_code == 403

@@ -20,7 +20,7 @@ from django.contrib.admin.widgets import (
 )
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet, TextChoices
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.text import Truncator
@@ -32,10 +32,9 @@ from ..announcing import MOST_PEOPLE
 from ..audit import Actor
 from ..errors import ChatError
 from ..models import Announcement, Membership, Room
-from .lists import Capped
+from .lists import Capped, offered
 from .pages import USERNAME, Lasting, Unchangeable, laid_out, link, own_page
 
-OFFERED = 20  # rooms or people at a time, to choose from
 SHORT = 120  # characters of a text in the list
 SHOWN = 20  # names of people on the page that is confirmed
 WORDS_ID = "words_id"  # made for what is shown: whoever confirms it twice sends it twice
@@ -202,22 +201,17 @@ class AnnouncementAdmin(Unchangeable, Lasting):
 
     def rooms_view(self, request: HttpRequest) -> HttpResponse:
         term = request.GET.get("term", "")
-        return self._offered(request, announced_in().filter(name__icontains=term).order_by("name"))
+        self._insist(request)
+        return offered(request, announced_in().filter(name__icontains=term).order_by("name"))
 
     def people_view(self, request: HttpRequest) -> HttpResponse:
         begins = {f"{USERNAME}__istartswith": request.GET.get("term", "")}
-        return self._offered(request, users.active().filter(**begins).order_by(USERNAME))
+        self._insist(request)
+        return offered(request, users.active().filter(**begins).order_by(USERNAME))
 
-    def _offered(self, request: HttpRequest, found: QuerySet[Any]) -> HttpResponse:
+    def _insist(self, request: HttpRequest) -> None:
         if not self.has_add_permission(request):
             raise PermissionDenied
-        page = request.GET.get("page", "1")
-        start = (int(page) - 1) * OFFERED if page.isdecimal() and 0 < int(page) < 1_000 else 0
-        rows = list(found[start : start + OFFERED + 1])
-        results = [{"id": str(row.pk), "text": str(row)} for row in rows[:OFFERED]]
-        return JsonResponse(
-            {"results": results, "pagination": {"more": len(rows) > OFFERED}},
-        )
 
     # The three pages
 

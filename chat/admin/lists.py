@@ -13,7 +13,7 @@ from django.contrib.admin.helpers import ActionForm
 from django.contrib.auth import get_user_model
 from django.core.paginator import Paginator
 from django.db.models import Exists, Max, Min, OuterRef, Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.text import format_lazy
@@ -23,6 +23,7 @@ from ..models import Hour, Message, Room, Tally
 from ..users import UserKey
 
 CAP = 10_000  # rows that are counted, and that can be paged through
+OFFERED = 20  # at a time, to choose from
 NEWEST = 50_000  # messages that are looked through where no index helps
 
 
@@ -44,6 +45,16 @@ class Capped(Paginator):
     def _counted(self) -> int:
         rows: Any = self.object_list
         return int(rows.order_by()[: self.cap + 1].count())
+
+
+def offered(request: HttpRequest, found: QuerySet[Any]) -> JsonResponse:
+    """A page of what there is to choose from, as Django's own autocompletion tells it."""
+    page = request.GET.get("page", "1")
+    number = int(page) if page.isdecimal() and len(page) < 4 else 1
+    start = max(0, number - 1) * OFFERED
+    rows = list(found[start : start + OFFERED + 1])
+    results = [{"id": str(row.pk), "text": str(row)} for row in rows[:OFFERED]]
+    return JsonResponse({"results": results, "pagination": {"more": len(rows) > OFFERED}})
 
 
 class ThesePages(ActionForm):

@@ -14,20 +14,23 @@ from django.contrib import admin
 from django.contrib.admin.options import InlineModelAdmin
 from django.contrib.admin.utils import label_for_field, quote
 from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.exceptions import PermissionDenied
 from django.core.validators import MaxValueValidator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
-from .. import access, conf, measures, retention
+from .. import access, conf, directory, measures, retention, users
 from ..audit import Actor
 from ..models import Membership, Room
 from .exports import ExportingMessages
-from .pages import Audited, ByRoomOrPerson, protection
+from .lists import offered
+from .pages import USERNAME, Audited, ByRoomOrPerson, protection
 
 MANAGED = (Room.Kind.GROUP, Room.Kind.FEED)  # who is in the others is not for people to decide
 MOST = {"slow_mode": 32_767, "retention_days": retention.MOST_DAYS}
@@ -97,11 +100,17 @@ def _for(request: HttpRequest, form: type[forms.ModelForm]) -> type[forms.ModelF
     return type("Seat", (form,), {"request": request})
 
 
+class Newcomer(AutocompleteSelect):
+    """Finds people for whoever may bring them in: they need not see the site's users."""
+
+    def get_url(self) -> str:
+        return reverse("admin:chat_membership_people")
+
+
 class SeatInline(admin.TabularInline):
     model = Membership
     form = SeatForm
     fields = ["user", "role", *MUTE]
-    autocomplete_fields = ["user"]
     extra = 0
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
@@ -109,6 +118,11 @@ class SeatInline(admin.TabularInline):
 
     def get_formset(self, request: HttpRequest, obj: Model | None = None, **kwargs: Any) -> Any:
         return super().get_formset(request, obj, form=_for(request, self.form), **kwargs)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "user":
+            kwargs["widget"] = Newcomer(db_field, self.admin_site)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def has_add_permission(  # type: ignore[override]
         self, request: HttpRequest, obj: Room | None
@@ -250,8 +264,19 @@ class MembershipAdmin(ByRoomOrPerson):
     form = SeatForm
     fields = ["room", "user", "role", *MUTE, "delivered_rev", "read_seq", "joined_at"]
     readonly_fields = ["delivered_rev", "read_seq", "joined_at"]
-    autocomplete_fields = ["room", "user"]
+    autocomplete_fields = ["room"]
     actions = None  # some of many could not be deleted
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.people_view)
+        return [path("people/", view, name="chat_membership_people"), *super().get_urls()]
+
+    def people_view(self, request: HttpRequest) -> HttpResponse:
+        """Who can be brought into a room, by how their usernames begin."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        found = users.active().filter(directory.begins(USERNAME, request.GET.get("term", "")))
+        return offered(request, found.order_by(USERNAME))
 
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
@@ -270,6 +295,8 @@ class MembershipAdmin(ByRoomOrPerson):
         return super().has_delete_permission(request, obj) and managed
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "user":
+            kwargs["widget"] = Newcomer(db_field, self.admin_site)
         if db_field.name == "room":
             kwargs["queryset"] = Room.objects.filter(kind__in=MANAGED)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
