@@ -68,7 +68,8 @@ def main() -> None:
         manage(env, "collectstatic", "--no-input", "--verbosity", "0")
         _run(env)
         with PostgreSQL(home / "postgresql") as database:
-            _run(env | {"DATABASE_URL": database.url})
+            patient = "options=-cstatement_timeout%3D0"  # to fill it takes longer than a query may
+            _run(env | {"DATABASE_URL": f"{database.url}?{patient}"})
 
 
 def _run(env: dict[str, str]) -> None:
