@@ -198,9 +198,9 @@ def _insert(worker: str, connections: Mapping[str, Link]) -> None:
 
 def _update(moved: Mapping[str, Link]) -> None:
     here = Connection.objects.filter(pk__in=moved).select_for_update(no_key=True).order_by("pk")
-    changed = [
-        [key, now - timedelta(seconds=moved[key].idle), moved[key].state]
-        for key, now in here.values_list("pk", Now())
+    changed = [  # both are told as durations, which may have waited for different times
+        [key, max(since, now - timedelta(seconds=moved[key].idle)), moved[key].state]
+        for key, since, now in here.values_list("pk", "since", Now())
     ]
     rows.update(Connection, ["id", "active_at", "state"], changed)
 

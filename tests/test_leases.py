@@ -198,3 +198,11 @@ def test_whoever_begins_anew_tells_also_how_its_old_connections_are(people):
     leases.begin("one", {"a": link(alice)})
     leases.begin("one", {"a": leases.Link(alice.pk, state="live")})
     assert Connection.objects.get().state == "live"
+
+
+def test_nobody_was_active_before_they_came(alice):
+    """What a worker tells waits for its turn, and its durations grow old meanwhile."""
+    leases.begin("one", {"phone": leases.Link(alice.pk, age=0, idle=0)})
+    leases.renew("one", {}, [], {"phone": leases.Link(alice.pk, age=0, idle=60)})
+    phone = Connection.objects.get()
+    assert phone.active_at == phone.since
