@@ -188,6 +188,10 @@ def test_a_worker_that_has_died_is_gone_and_one_that_is_silent_is_pointed_at(ope
     [worker] = operator.get(LIVE).json()["workers"]
     assert worker["tone"] == "bad"
     assert worker["cells"][1].startswith("Silent for 1")
+    tell("alive")
+    told = cards(operator)["workers"]
+    assert (told["value"], told["tone"]) == (1, "bad")
+    assert told["note"].startswith("machine:9: Silent for 1")
 
 
 def test_without_a_layer_nothing_is_wrong(operator):

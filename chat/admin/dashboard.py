@@ -237,7 +237,11 @@ def _workers(state: State) -> Card:
     note = waiting % figures.journal_waiting
     if draining := sum(worker.figures.draining for worker in state.workers):
         note = ngettext("%d is about to end", "%d are about to end", draining) % draining
-    return Card("workers", label, len(state.workers), note)
+    silent = [worker for worker in state.workers if worker.silence > SILENT]
+    count = len(state.workers) - len(silent)
+    if silent:
+        note = "; ".join(f"{worker.name}: {_worker_state(worker)}" for worker in silent)
+    return Card("workers", label, count, note, "bad" if silent else "good")
 
 
 def _database(state: State) -> Card:
