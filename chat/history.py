@@ -22,7 +22,7 @@ from . import leases
 from .models import Activity, Day, Hour, Message, Tally
 
 EVERY = timedelta(seconds=50)  # at most, over all workers
-SETTLED = timedelta(seconds=30)  # transactions that take longer are ended
+SETTLED = timedelta(seconds=45)  # no transaction takes as long: its statements are ended before
 BATCH = 2_000  # messages in one transaction: posts wait for it on SQLite
 KEPT = timedelta(days=2)  # that it is remembered who was active on a day
 WEEKS = 4  # over which the busiest hours are averaged

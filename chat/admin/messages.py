@@ -53,6 +53,7 @@ class MessageAdmin(Unchangeable):
     list_filter = FILTERS
     paginator = Capped
     action_form = ThesePages
+    list_per_page = 50
     ordering = ["-pk"]
     show_facets = admin.ShowFacets.NEVER  # each would count them all
     sortable_by = ()  # by anything else, all of them would have to be sorted
