@@ -72,7 +72,8 @@ def _of_template(file: Path) -> Iterator[Text]:
         if token.token_type not in (TokenType.BLOCK, TokenType.VAR):
             continue
         for said in re.finditer(rf"^(?:translate|trans)\s+{QUOTED}|_\({QUOTED}\)", token.contents):
-            yield Text(next(words for words in said.groups() if words is not None))
+            words = next(words for words in said.groups() if words is not None)
+            yield Text(words.replace("%", "%%"))  # as the tag looks it up
         if re.match(r"blocktrans(?:late)?\b", token.contents):
             yield _block(tokens, is_trimmed="trimmed" in token.split_contents())
 

@@ -130,7 +130,7 @@ def _unmute(actor: Any, people: Any, form: Any) -> None:
 
 MUTE = Measure(
     "chat.can_mute",
-    _("Mute"),
+    _("Mute in a room"),
     _("They can read the room, and write nothing there until then."),
     _("Muted: %s."),
     _mute,
@@ -138,7 +138,7 @@ MUTE = Measure(
 )
 UNMUTE = Measure(
     "chat.can_mute",
-    _("Unmute"),
+    _("Let write again"),
     _("They may write in the room again."),
     _("May write again: %s."),
     _unmute,

@@ -152,7 +152,7 @@ class Rooms(ChangeList):
 class RoomAdmin(ExportingMessages, Audited):
     list_display = [
         *("__str__", "kind", "members", "state", "slow_mode"),
-        *("retention_days", "rev", "created_at"),
+        *("retention_days", "created_at"),
     ]
     list_filter = ["kind", *STATES]
     show_facets = admin.ShowFacets.NEVER  # each would be a count
