@@ -428,3 +428,12 @@ def test_whoever_may_bring_people_in_finds_them(client, alice, bob, charlie, kit
 def test_whoever_may_not_bring_people_in_finds_nobody(client, alice, charlie):
     panel = staff(client, charlie, "view_membership", "change_membership")
     assert panel.get("/admin/chat/membership/people/").status_code == 403
+
+
+@pytest.mark.parametrize("mute", [{"mute_reason": "Spam"}, {"muted_until_0": "2030-01-01"}])
+def test_nobody_can_be_brought_in_to_be_silent(panel, kitchen, mute):
+    answer = panel.post(
+        "/admin/chat/membership/add/", {"room": kitchen.pk, "role": "member"} | mute
+    )
+    assert answer.status_code == 200
+    assertContains(answer, "This field is required.")

@@ -69,8 +69,9 @@ class SeatForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        if {*self.changed_data} & {*MUTE}:
-            self._check_mute(cleaned, cleaned.get("user") or self.instance.user)
+        person = cleaned.get("user") or getattr(self.instance, "user", None)  # a new one: not yet
+        if person and {*self.changed_data} & {*MUTE}:
+            self._check_mute(cleaned, person)
         return cleaned
 
     def _check_mute(self, cleaned: dict[str, Any], person: AbstractBaseUser) -> None:
