@@ -564,3 +564,13 @@ def test_who_may_hand_it_out_finds_the_buttons_on_a_rooms_page(client, bob, kitc
     assertNotContains(client.get(address(kitchen)), address(kitchen, "export"))  # it is private
     staff(client, bob, "view_room")
     assertNotContains(client.get(address(lobby)), address(lobby, "export"))
+
+
+def test_who_may_not_read_in_private_opens_no_private_room(client, charlie, kitchen):
+    change = {"name": "Kitchen", "open": "on", **seats()}
+    save(staff(client, charlie, "change_room"), kitchen, **change)
+    kitchen.refresh_from_db()
+    assert not kitchen.open
+    save(staff(client, charlie, "change_room", "can_read_private"), kitchen, **change)
+    kitchen.refresh_from_db()
+    assert kitchen.open

@@ -237,6 +237,8 @@ def _settled(request: HttpRequest, room: Room | None) -> Iterator[str]:
         yield "kind"
         if room.kind not in MANAGED:
             yield from ("open", "archived")
+        elif room.is_private and not request.user.has_perm("chat.can_read_private"):
+            yield "open"  # or anybody could read there, and so could they
         if room.pair:
             yield from ("name", "read_only")
 
