@@ -1,13 +1,15 @@
 """What people see of a connection that comes and goes, and what becomes of what they write."""
 
+import json
 import re
+import time
 import uuid
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.person import Person, somebody
+from tests.person import PATIENCE, Person, somebody
 from tests.servers import Server
 
 KEPT = "What you write is kept and will be sent."
@@ -124,6 +126,7 @@ def test_a_room_of_which_nothing_came_before_the_log_out_says_so(newcomer, serve
     message = {"id": str(uuid.uuid4()), "body": "Dust"}
     server.post(f"/api/rooms/{room}/messages", message, alices)
     newcomer.link("Attic").wait_for()
+    wait_until_delivered(newcomer, server, room, alices)  # or it comes once more
     newcomer.page.reload()
     newcomer.enter("Kitchen")
     log_out_in_another_tab(newcomer)
@@ -133,6 +136,20 @@ def test_a_room_of_which_nothing_came_before_the_log_out_says_so(newcomer, serve
     expect(newcomer.page.locator(".skeleton:visible")).to_have_count(0)
     newcomer.write("for later")
     newcomer.sees("for later")
+
+
+def wait_until_delivered(person: Person, server: Server, room: str, token: str) -> None:
+    """What has been said there, as far as the server knows: it learns of it within a second."""
+    give_up = time.monotonic() + PATIENCE / 1_000
+    while not is_delivered(server, room, token):
+        assert time.monotonic() < give_up
+        person.page.wait_for_timeout(100)
+
+
+def is_delivered(server: Server, room: str, token: str) -> bool:
+    _, answer = server.request("GET", "/api/rooms", token=token)
+    [mine] = [one for one in json.loads(answer) if one["room"] == room]
+    return bool(mine["delivered_rev"] == mine["rev"])
 
 
 def test_whoever_logs_in_as_somebody_else_finds_nothing_of_the_first(newcomer):
